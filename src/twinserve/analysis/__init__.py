@@ -1,0 +1,1 @@
+"""Statistics, gates, comparison and verdict: reads runs, returns values."""

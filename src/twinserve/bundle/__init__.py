@@ -1,0 +1,1 @@
+"""A model's files and how to run them: OpenVINO, numpy and Pillow; never torch."""

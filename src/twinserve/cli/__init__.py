@@ -1,0 +1,1 @@
+"""Verbs, a file each; the only place that wires, prints and exits."""

@@ -1,0 +1,54 @@
+"""``instances.jsonl``: what happened to each instance, one JSON object a line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from twinserve.records.lines import whole_lines
+
+
+class EventKind(StrEnum):
+    """``START``: asked for; ``READY``: answers; ``IDLE``: has no request left; ``STOP``: ended by the
+    gateway; ``KILLED``: ended by something else; ``FAILED``: never became ready."""
+
+    START = "start"
+    READY = "ready"
+    IDLE = "idle"
+    STOP = "stop"
+    KILLED = "killed"
+    FAILED = "failed"
+
+
+class InstanceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event; ``detail`` says why in words, ``start_ms`` (on READY) how long the start took."""
+
+    at_ms: float  # epoch
+    side: str
+    instance: str
+    event: EventKind
+    detail: str = ""
+    start_ms: float | None = None
+
+
+class EventWriter:
+    """Appends events to a run's ``instances.jsonl``, each one flushed at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+
+    def add(self, event: InstanceEvent) -> None:
+        self._file.write(msgspec.json.encode(event) + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_events(path: Path) -> list[InstanceEvent]:
+    """Every whole line of an ``instances.jsonl``; a run without instances of ours has none."""
+    if not path.exists() or not path.stat().st_size:
+        return []
+    return msgspec.json.Decoder(InstanceEvent).decode_lines(whole_lines(path))

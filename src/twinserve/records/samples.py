@@ -1,0 +1,180 @@
+"""``samples.csv``: one row a request, JMeter's columns first, then our own.
+
+JMeter's *elapsed*, *Latency* and *Connect* are whole milliseconds there; the exact times stand beside
+them in microseconds since the run began, so that nothing is rounded away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinserve.records.lines import CsvWriter, whole_lines
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Phase(StrEnum):
+    """What a request was sent for; only ``BLOCK`` rows are compared."""
+
+    EQUALITY = "equality"
+    WARMUP = "warmup"
+    BLOCK = "block"
+
+
+JMETER_COLUMNS = (
+    "timeStamp",
+    "elapsed",
+    "label",
+    "responseCode",
+    "responseMessage",
+    "threadName",
+    "dataType",
+    "success",
+    "failureMessage",
+    "bytes",
+    "sentBytes",
+    "grpThreads",
+    "allThreads",
+    "URL",
+    "Latency",
+    "IdleTime",
+    "Connect",
+)
+OUR_COLUMNS = (
+    "side",
+    "phase",
+    "block",
+    "user",
+    "images",
+    "seed",
+    "due_us",
+    "sent_us",
+    "connected_us",
+    "first_byte_us",
+    "done_us",
+    "process_ms",
+    "queue_ms",
+    "cold_ms",
+    "instance",
+)
+COLUMNS = JMETER_COLUMNS + OUR_COLUMNS
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request as the load generator saw it; ``*_us`` are microseconds since the run began.
+
+    A request that got no answer has ``status`` 0, the exception's text as ``failure`` and None for
+    what did not happen. ``process_ms``, ``queue_ms`` and ``cold_ms`` are the service's and the gateway's
+    own words (``Server-Timing``); ``cold_ms`` is above 0 when the request waited for an instance to start.
+    """
+
+    side: str
+    phase: Phase
+    block: int  # -1 outside blocks
+    user: int
+    users: int
+    url: str
+    images: int
+    seed: int
+    started_epoch_ms: float  # when the run began
+    due_us: int
+    sent_us: int
+    connected_us: int | None
+    first_byte_us: int | None
+    done_us: int
+    status: int
+    reason: str
+    failure: str
+    received_bytes: int
+    sent_bytes: int
+    process_ms: float | None = None
+    queue_ms: float | None = None
+    cold_ms: float | None = None
+    instance: str = ""
+
+    @property
+    def success(self) -> bool:
+        return 200 <= self.status < 300 and not self.failure
+
+    @property
+    def elapsed_ms(self) -> float:
+        """From just before sending to after the last byte, connecting included."""
+        return (self.done_us - self.sent_us) / 1000
+
+    def row(self) -> tuple[object, ...]:
+        """The values of :data:`COLUMNS`."""
+        return (
+            round(self.started_epoch_ms + self.sent_us / 1000),
+            round(self.elapsed_ms),
+            f"{self.side} generate",
+            self.status or "Non HTTP response code",
+            self.reason,
+            f"{self.side} 1-{self.user + 1}",
+            "text" if self.success else "",
+            self.success,
+            self.failure,
+            self.received_bytes,
+            self.sent_bytes,
+            self.users,
+            self.users,
+            self.url,
+            _whole_ms(self.sent_us, self.first_byte_us),
+            0,
+            _whole_ms(self.sent_us, self.connected_us),
+            self.side,
+            self.phase.value,
+            self.block,
+            self.user,
+            self.images,
+            self.seed,
+            self.due_us,
+            self.sent_us,
+            self.connected_us,
+            self.first_byte_us,
+            self.done_us,
+            self.process_ms,
+            self.queue_ms,
+            self.cold_ms,
+            self.instance,
+        )
+
+
+class SampleWriter(CsvWriter):
+    """Appends samples to a run's ``samples.csv``."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, COLUMNS)
+
+    def add(self, sample: Sample) -> None:
+        self.write(sample.row())
+
+
+def read_samples(path: Path) -> pl.DataFrame:
+    """Every whole row of a ``samples.csv``, with ``elapsed_ms``, ``latency_ms``, ``connect_ms`` exact.
+
+    Raises:
+        RecordError: the file is missing or empty.
+    """
+    import polars as pl
+
+    numbers = ("process_ms", "queue_ms", "cold_ms")
+    whole = ("block", "user", "images", "seed", *(c for c in OUR_COLUMNS if c.endswith("_us")))
+    types = {name: pl.Float64 for name in numbers} | {name: pl.Int64 for name in whole}
+    texts = ("responseCode", "responseMessage", "failureMessage", "dataType", "instance", "URL")
+    frame = pl.read_csv(
+        whole_lines(path), schema_overrides=types | {name: pl.String for name in texts}
+    )
+    return frame.with_columns(
+        elapsed_ms=(pl.col("done_us") - pl.col("sent_us")) / 1000,
+        latency_ms=(pl.col("first_byte_us") - pl.col("sent_us")) / 1000,
+        connect_ms=(pl.col("connected_us") - pl.col("sent_us")) / 1000,
+    )
+
+
+def _whole_ms(start_us: int, end_us: int | None) -> int:
+    return 0 if end_us is None else round((end_us - start_us) / 1000)

@@ -1,0 +1,1 @@
+"""How deployments scale, as pure rules."""

@@ -1,0 +1,1 @@
+"""The only home of torch: networks, growth, data, trainer, metrics and export."""
