@@ -1,1 +1,70 @@
 """Verbs, a file each; the only place that wires, prints and exits."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from twinserve import __version__
+from twinserve.errors import TwinserveError
+
+# Verb -> its one line of help. A verb's file is imported when the verb is called, so that
+# `twinserve --help` and `generate` load neither plotting nor torch.
+VERBS = {
+    "up": "Run both deployments and the page that shows them side by side.",
+    "compare": "Load both deployments and say which to choose.",
+    "report": "Analyse a run again and write its report.",
+    "generate": "Make images with a model, without a server.",
+    "models": "List models and their terms, or export a trained one.",
+    "train": "Train a Progressive GAN on a folder or zip of pictures.",
+}
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports each one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"twinserve.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog="Example: twinserve compare --profile quick",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="twinserve")
+def twinserve() -> None:
+    """Run one model as a container service and as a serverless function, load both fairly, choose.
+
+    Everything works on this machine: no account, no container engine, no network.
+    """
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and an exit code."""
+    try:
+        twinserve(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except TwinserveError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)

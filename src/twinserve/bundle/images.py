@@ -1,0 +1,57 @@
+"""Pictures to bytes: grids and encodings."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+
+class ImageFormat(StrEnum):
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+    @property
+    def media_type(self) -> str:
+        return f"image/{self.value}"
+
+
+# PNG at its default level takes twice the time of level 1 for a few percent of size.
+OPTIONS: dict[ImageFormat, dict[str, int]] = {
+    ImageFormat.PNG: {"compress_level": 1},
+    ImageFormat.JPEG: {"quality": 90},
+    ImageFormat.WEBP: {"quality": 90, "method": 2},
+}
+
+
+def grid(images: Sequence[Pixels]) -> Pixels:
+    """Images (side, side, 3), row by row, on the squarest sheet; empty places are black."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    side = images[0].shape[0]
+    sheet = np.zeros((rows * side, columns * side, 3), np.uint8)
+    for k, image in enumerate(images):
+        top, left = k // columns * side, k % columns * side
+        sheet[top : top + side, left : left + side] = image
+    return sheet
+
+
+def encode(pixels: Pixels, image_format: ImageFormat) -> bytes:
+    """(height, width, 3) bytes of pixels to the bytes of a file."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, image_format.value, **OPTIONS[image_format])
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Pixels:
+    """The bytes of a picture file to (height, width, 3) pixels."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
