@@ -1,4 +1,4 @@
-"""``comparison.json``: what a run says, as typed values (the contract is in docs/architecture.md)."""
+"""``comparison.json``: what a run says, as typed values (contract: docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ class Difference(msgspec.Struct, frozen=True):
     mean: Estimate
     p50: Estimate
     p95: Estimate
-    ratio_of_means: Estimate
+    ratio_of_means: Estimate | None  # None where the second mean is 0
     confidence: float
 
 
 class SideSummary(msgspec.Struct, frozen=True):
-    """One side over its blocks: warm-up and equality requests are not in it."""
+    """One side over its finished blocks: warm-up and equality requests are not in it."""
 
-    requests: int
-    errors: int
-    cold_starts: int
-    throughput_rps: float
+    requests: int  # errors included
+    errors: int  # counted, and left out of the times
+    cold_starts: int  # instance starts in the whole run, warm-up included
+    throughput_rps: float  # answered requests
     elapsed_ms: Summary | None
     latency_ms: Summary | None
     connect_ms: Summary | None

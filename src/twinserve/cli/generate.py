@@ -11,6 +11,7 @@ from twinserve.bundle.images import ImageFormat, encode, grid
 from twinserve.bundle.latents import LARGEST_SEED
 from twinserve.bundle.store import default_model, open_bundle
 from twinserve.cli.options import model_option, say_model
+from twinserve.cli.progress import progress
 from twinserve.errors import UsageError
 
 MOST_IMAGES = 4096
@@ -56,8 +57,11 @@ def command(model: str | None, seed: int, num_images: int, out: Path, arithmetic
     bundle = open_bundle(model or default_model())
     say_model(bundle.facts)
     engine = Engine(bundle, Arithmetic(arithmetic))
-    with click.progressbar(range(num_images), label="Images", file=_error_stream()) as places:
-        images = [engine.image(seed, place) for place in places]
+    images = []
+    with progress("Images", num_images) as meter:
+        for place in range(num_images):
+            images.append(engine.image(seed, place))
+            meter.update(place + 1, f"{place + 1} of {num_images}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(encode(grid(images), image_format))
@@ -73,7 +77,3 @@ def _format(out: Path) -> ImageFormat:
         return SUFFIXES[out.suffix.lower()]
     except KeyError:
         raise UsageError(f"{out} ends in {out.suffix!r}; use {', '.join(SUFFIXES)}.") from None
-
-
-def _error_stream() -> click.utils.LazyFile:
-    return click.get_text_stream("stderr")  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,7 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def say_model(facts: BundleFacts) -> None:
     """Name the model and its terms, on the error stream so that pipes stay clean."""
     side = facts.resolution
-    click.echo(f"Model: {facts.name}, {side}×{side}. Terms: {facts.terms}.", err=True)
+    click.echo(f"Model: {facts.name}, {side}x{side}. Terms: {facts.terms}.", err=True)
     if facts.name.startswith("random-"):
         click.echo(
             "No trained bundle is installed, so the pictures are noise; install the faces with:\n"
@@ -42,3 +43,25 @@ def needs(extra: str) -> Iterator[None]:
             f"This needs {error.name}, which the extra {extra!r} brings: "
             f"pip install 'twinserve[{extra}]'"
         ) from error
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, written as ``90``, ``90s``, ``10m`` or ``1h``."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if not found:
+            self.fail(f"{value!r} is not a duration; write 90s, 10m or 1h.", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def duration_option(
+    name: str, text: str, default: float | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(name, type=Duration(), default=default, help=text)

@@ -1,0 +1,50 @@
+# Everything lives in .venv at the root. `make demo` installs no torch; `make test` does.
+PYTHON ?= python3.11
+PIP = .venv/bin/python -m pip install --quiet --constraint constraints.txt
+SOURCES = $(shell git ls-files 'src/*.py' 'tests/*.py' 'benchmarks/*.py' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format bench-statistics bench-faces clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+demo: .venv/demo ## Set up, compare both deployments with a quick load, print the verdict
+	.venv/bin/twinserve compare --profile quick
+
+up: .venv/demo ## Set up, run both deployments and the page
+	.venv/bin/twinserve up
+
+test: .venv/test check ## Set up with torch and the test tools, check the code, run the tests
+	.venv/bin/python -m pytest
+
+check: .venv/test ## Format, lint, types and import arrows
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/test ## Put the code into shape
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
+	.venv/bin/python benchmarks/statistics.py
+
+bench-faces: .venv/test ## Sliced Wasserstein distances: make bench-faces DATA=pictures.zip CHECKPOINTS="a b"
+	.venv/bin/python benchmarks/faces.py --data $(DATA) $(CHECKPOINTS)
+
+clean: ## Remove the environment and what tools left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.venv/demo: pyproject.toml constraints.txt packages/faces/pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[lab]' ./packages/faces
+	touch $@
+
+.venv/test: .venv/demo
+	$(PIP) --editable '.[lab,train]' --group test
+	touch $@
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip

@@ -1,0 +1,165 @@
+"""What a run's rows say about each side, block by block: the values that all analysis works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinserve.errors import RecordError
+from twinserve.records.events import EventKind, read_events
+from twinserve.records.manifest import Block, Manifest
+from twinserve.records.resources import read_resources
+from twinserve.records.run import RunDirectory
+from twinserve.records.samples import Phase, read_samples
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+TIMES = ("elapsed_ms", "latency_ms", "connect_ms", "process_ms")
+READING_US = 1_000_000  # a CPU reading tells of the second before it
+NO_FLOATS: Floats = np.empty(0)
+NO_INTS: Ints = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class BlockRows:
+    """The requests and readings of one finished block.
+
+    ``measures`` holds a 1-D array by measure: times of answered requests in ms, and one value a
+    second for CPU (percent of a core) and memory (MiB), summed over the side's instances.
+    ``sent_us`` and ``done_us`` are of all requests, failed ones included.
+    """
+
+    index: int
+    start_us: int
+    end_us: int
+    user: Ints
+    sent_us: Ints
+    done_us: Ints
+    failed: int
+    cold: int
+    measures: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class SideRows:
+    """One side: its finished blocks in the order in which they ran."""
+
+    name: str
+    blocks: Sequence[BlockRows]
+    instance_starts: int  # in the whole run
+
+    def values(self, measure: str) -> list[Floats]:
+        """One array a block; empty ones where a block has no value."""
+        return [block.measures[measure] for block in self.blocks]
+
+    @property
+    def requests(self) -> int:
+        return sum(block.sent_us.size for block in self.blocks)
+
+    @property
+    def errors(self) -> int:
+        return sum(block.failed for block in self.blocks)
+
+    @property
+    def cold_requests(self) -> int:
+        return sum(block.cold for block in self.blocks)
+
+    @property
+    def throughput_rps(self) -> float:
+        """Answered requests over the time of the blocks; 0 without blocks."""
+        duration_s = sum(block.end_us - block.start_us for block in self.blocks) / 1e6
+        return (self.requests - self.errors) / duration_s if duration_s > 0 else 0.0
+
+
+def read_sides(run: RunDirectory, manifest: Manifest) -> tuple[SideRows, SideRows]:
+    """Read both sides of a run, which may have been cut off at any moment.
+
+    Raises:
+        RecordError: there is no ``samples.csv``, or not even its header line.
+    """
+    import polars as pl
+
+    samples = read_samples(run.samples).with_columns(
+        answered=pl.col("success").cast(pl.String) == "true",
+        waited=pl.col("cold_ms").fill_null(0) > 0,
+    )
+    readings = _read_readings(run, manifest)
+    starts = _instance_starts(run, samples)
+    measured = samples.filter(pl.col("phase") == Phase.BLOCK.value)
+
+    def side(name: str) -> SideRows:
+        rows, seconds = (frame.filter(pl.col("side") == name) for frame in (measured, readings))
+        own = sorted((b for b in manifest.blocks if b.side == name), key=lambda b: b.index)
+        return SideRows(name, [_block(b, rows, seconds) for b in own], starts.get(name, 0))
+
+    first, second = manifest.sides
+    return side(first), side(second)
+
+
+def _read_readings(run: RunDirectory, manifest: Manifest) -> pl.DataFrame:
+    """CPU and memory of a side a second, summed over its instances; empty when none were taken."""
+    import polars as pl
+
+    try:
+        frame = read_resources(run.resources)
+    except RecordError:  # readings are worth having and not needed
+        frame = pl.DataFrame(
+            schema={"at_ms": pl.Float64, "side": pl.String, "instance": pl.String}
+            | dict.fromkeys(("cpu_percent", "memory_mib"), pl.Float64)
+        )
+    at_us = (pl.col("at_ms") - manifest.started_epoch_ms) * 1000
+    return (
+        frame.with_columns(at_us=at_us, second=(at_us // READING_US))
+        .group_by("side", "second", "instance")
+        .agg(pl.col("at_us", "cpu_percent", "memory_mib").mean())
+        .group_by("side", "second")
+        .agg(pl.col("at_us").mean(), pl.col("cpu_percent", "memory_mib").sum())
+        .sort("second")
+    )
+
+
+def _instance_starts(run: RunDirectory, samples: pl.DataFrame) -> dict[str, int]:
+    """Instances that became ready, by side; without events, the requests that waited for one."""
+    import polars as pl
+
+    events = read_events(run.events)
+    if events:
+        ready = [event.side for event in events if event.event is EventKind.READY]
+        return {side: ready.count(side) for side in ready}
+    return dict(samples.filter(pl.col("waited")).group_by("side").len().iter_rows())
+
+
+def _block(block: Block, rows: pl.DataFrame, seconds: pl.DataFrame) -> BlockRows:
+    import polars as pl
+
+    own = rows.filter(pl.col("block") == block.index).sort("sent_us")
+    answered = own.filter(pl.col("answered"))
+    inside = seconds.filter(pl.col("at_us").is_between(block.start_us, block.end_us))
+    whole = inside.filter(pl.col("at_us") >= block.start_us + READING_US)
+    return BlockRows(
+        index=block.index,
+        start_us=block.start_us,
+        end_us=block.end_us,
+        user=own["user"].to_numpy(),
+        sent_us=own["sent_us"].to_numpy(),
+        done_us=own["done_us"].to_numpy(),
+        failed=own.height - answered.height,
+        cold=int(own["waited"].sum()),
+        measures={name: _floats(answered[name]) for name in TIMES}
+        | {
+            "cpu_percent": _floats(whole["cpu_percent"]),
+            "memory_mib": _floats(inside["memory_mib"]),
+        },
+    )
+
+
+def _floats(column: pl.Series) -> Floats:
+    """The values that are there: a kept connection has no connect time, for one."""
+    return column.drop_nulls().cast(float).to_numpy()

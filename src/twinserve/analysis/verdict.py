@@ -1,0 +1,273 @@
+"""Which side to choose, by the rule of docs/architecture.md: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twinserve.analysis.comparison import Estimate, Gate, GateStatus, Strength, Verdict
+from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Finding, classify
+from twinserve.analysis.words import count, listed, share, span, time, times_as
+
+EITHER = "either"
+NEITHER = "neither"
+UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a side must keep to be chosen: its p95 at most so long, fewer errors than so many."""
+
+    p95_ms: float = 1000.0
+    error_share: float = 0.01
+
+    def described(self) -> str:
+        return (
+            f"95 of 100 requests within {time(self.p95_ms)} and fewer than "
+            f"{share(self.error_share)} errors"
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One side as the rule sees it; ``p95`` is of elapsed in ms, None without an answered request.
+
+    ``undetermined`` is the design rule that leaves its p95 untold, in words.
+    """
+
+    name: str
+    requests: int
+    errors: int
+    p95: Estimate | None
+    undetermined: str | None = None
+
+    @property
+    def error_share(self) -> float:
+        return self.errors / self.requests if self.requests else 0.0
+
+    def meets(self, objective: Objective) -> bool:
+        return (
+            self.p95 is not None
+            and self.p95.estimate <= objective.p95_ms
+            and self.error_share < objective.error_share
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a verdict rests on; ``difference`` is of p95, second candidate minus first.
+
+    ``scope`` says what the run is valid for, ``local`` whether it ran on one machine, ``detectable_ms``
+    the smallest difference it would have seen, ``blocks_needed`` how many blocks a side would narrow
+    the interval to what the rule asks for, ``remarks`` are sentences about the run itself.
+    """
+
+    first: Candidate
+    second: Candidate
+    difference: Estimate | None
+    gates: Sequence[Gate]
+    scope: str
+    local: bool
+    objective: Objective = Objective()
+    detectable_ms: float | None = None
+    blocks_needed: int | None = None
+    remarks: Sequence[str] = ()
+
+    @property
+    def candidates(self) -> tuple[Candidate, Candidate]:
+        return self.first, self.second
+
+    def gates_that(self, status: GateStatus) -> list[str]:
+        return [gate.name for gate in self.gates if gate.status is status]
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """The verdict on ``evidence``: a side's name, either, neither or undetermined."""
+    choice, sentence = _choose(evidence)
+    return Verdict(
+        choice=choice,
+        strength=_strength(evidence),
+        rule=_rule(evidence.objective),
+        scope=evidence.scope,
+        reasons=_reasons(evidence),
+        sentence=sentence,
+    )
+
+
+def _choose(evidence: Evidence) -> tuple[str, str]:
+    """The choice and its sentence: gates first, then what is told at all, then the objective."""
+    failed = evidence.gates_that(GateStatus.FAIL)
+    if failed:
+        return UNDETERMINED, _gates_failed(failed)
+    untold = [c for c in evidence.candidates if c.p95 is None or c.undetermined]
+    if untold:
+        return UNDETERMINED, _untold(untold)
+    fit = [c for c in evidence.candidates if c.meets(evidence.objective)]
+    if not fit:
+        return NEITHER, _none_fit(evidence)
+    if len(fit) == 1:
+        return fit[0].name, _one_fits(evidence, fit[0])
+    return _by_difference(evidence)
+
+
+def _by_difference(evidence: Evidence) -> tuple[str, str]:
+    """Both sides meet the objective: the lower p95, as far as the interval tells it."""
+    first, second = evidence.candidates
+    difference = evidence.difference
+    if difference is None or second.p95 is None:
+        return UNDETERMINED, _untold([first, second])
+    match classify(difference, second.p95.estimate):
+        case Finding.EQUIVALENT:
+            return EITHER, _alike(evidence)
+        case Finding.FIRST:
+            return first.name, _faster(first, second)
+        case Finding.SECOND:
+            return second.name, _faster(second, first)
+        case Finding.INCONCLUSIVE:
+            return UNDETERMINED, _too_wide(evidence, difference)
+
+
+def _strength(evidence: Evidence) -> Strength:
+    if evidence.local or evidence.gates_that(GateStatus.UNKNOWN):
+        return Strength.PROVISIONAL
+    return Strength.FIRM
+
+
+def _rule(objective: Objective) -> str:
+    return (
+        f"Of the sides that keep the objective ({objective.described()}), the one with the lower "
+        f"p95 of elapsed time; either, when the whole {share(CONFIDENCE)} interval of the "
+        f"difference lies within {share(EQUIVALENCE)}."
+    )
+
+
+def _gates_failed(names: Sequence[str]) -> str:
+    gates = "gate" if len(names) == 1 else "gates"
+    return f"This run cannot say which to choose: the {gates} {listed(names)} failed."
+
+
+def _untold(candidates: Sequence[Candidate]) -> str:
+    whys = [f"{c.name}: {c.undetermined or 'no request was answered'}" for c in candidates]
+    return f"This run is too small to say which to choose ({'; '.join(whys)})."
+
+
+def _none_fit(evidence: Evidence) -> str:
+    misses = [_miss(candidate, evidence.objective) for candidate in evidence.candidates]
+    return f"Choose neither as it is: {listed(misses)}."
+
+
+def _one_fits(evidence: Evidence, fit: Candidate) -> str:
+    other = evidence.second if fit is evidence.first else evidence.first
+    return (
+        f"Choose the {fit.name}: it answers 95 of 100 requests within {_p95(fit)}, while "
+        f"{_miss(other, evidence.objective)}."
+    )
+
+
+def _alike(evidence: Evidence) -> str:
+    first, second = evidence.candidates
+    return (
+        f"Choose either: the {first.name} and the {second.name} answer equally fast, to within "
+        f"{share(EQUIVALENCE)} (p95 {_p95(first)} against {_p95(second)})."
+    )
+
+
+def _faster(fast: Candidate, slow: Candidate) -> str:
+    ratio = _p95_ms(slow) / _p95_ms(fast)
+    return (
+        f"The {fast.name} answers {times_as(ratio)} as fast as the {slow.name} "
+        f"(p95 {_p95(fast)} against {_p95(slow)})."
+    )
+
+
+def _too_wide(evidence: Evidence, difference: Estimate) -> str:
+    needed = evidence.blocks_needed
+    remedy = f"; about {needed} blocks a side would tell" if needed else ""
+    return (
+        f"This run cannot say which to choose: the difference of p95 lies anywhere from "
+        f"{span(difference)}, past zero and past {share(EQUIVALENCE)}{remedy}."
+    )
+
+
+def _miss(candidate: Candidate, objective: Objective) -> str:
+    """What of the objective a side misses, in words."""
+    misses = []
+    if candidate.p95 is not None and candidate.p95.estimate > objective.p95_ms:
+        misses.append(
+            f"takes up to {_p95(candidate)} for 95 of 100 requests (allowed are "
+            f"{time(objective.p95_ms)})"
+        )
+    if candidate.error_share >= objective.error_share:
+        misses.append(f"fails {share(candidate.error_share)} of its requests")
+    return f"the {candidate.name} {listed(misses)}"
+
+
+def _reasons(evidence: Evidence) -> list[str]:
+    told = [_candidate_reason(candidate) for candidate in evidence.candidates]
+    return [
+        *told,
+        *_difference_reasons(evidence),
+        *_objective_reasons(evidence),
+        *_gate_reasons(evidence),
+        *evidence.remarks,
+    ]
+
+
+def _candidate_reason(candidate: Candidate) -> str:
+    asked = count(candidate.requests, "request")
+    failed = f"{candidate.errors:,} failed ({share(candidate.error_share)})"
+    if candidate.p95 is None:
+        return f"{candidate.name}: {asked}, {failed}, none answered."
+    why = f"; {candidate.undetermined}" if candidate.undetermined else ""
+    return (
+        f"{candidate.name}: p95 of elapsed {_p95(candidate)} ({span(candidate.p95)}{why}); "
+        f"{asked}, {failed}."
+    )
+
+
+def _difference_reasons(evidence: Evidence) -> list[str]:
+    if evidence.difference is None:
+        return []
+    first, second = evidence.candidates
+    reasons = [
+        f"Difference of p95, {second.name} minus {first.name}: {time(evidence.difference.estimate)} "
+        f"({span(evidence.difference)}, {share(CONFIDENCE)} confidence)."
+    ]
+    if evidence.detectable_ms is not None:
+        reasons.append(
+            f"Runs like this one nearly always see a difference of p95 of "
+            f"{time(evidence.detectable_ms)} or more."
+        )
+    return reasons
+
+
+def _objective_reasons(evidence: Evidence) -> list[str]:
+    """The rule looks at the estimate; where its interval reaches across the limit, say so."""
+    limit = evidence.objective.p95_ms
+    return [
+        f"The interval of the {c.name}'s p95 reaches across the {time(limit)} allowed: whether it "
+        f"keeps the objective is not certain."
+        for c in evidence.candidates
+        if c.p95 and c.p95.low is not None and c.p95.high is not None
+        if c.p95.low <= limit < c.p95.high
+    ]
+
+
+def _gate_reasons(evidence: Evidence) -> list[str]:
+    failed = [g for g in evidence.gates if g.status is GateStatus.FAIL]
+    reasons = [f"Gate {gate.name} failed: {gate.detail}" for gate in failed]
+    unknown = evidence.gates_that(GateStatus.UNKNOWN)
+    if unknown:
+        reasons.append(f"Provisional: not known are the gates {listed(unknown)}.")
+    if evidence.local:
+        reasons.append("Provisional: both sides ran on one machine, not on a cloud.")
+    return reasons
+
+
+def _p95(candidate: Candidate) -> str:
+    return time(_p95_ms(candidate))
+
+
+def _p95_ms(candidate: Candidate) -> float:
+    assert candidate.p95 is not None
+    return candidate.p95.estimate

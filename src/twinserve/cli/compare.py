@@ -1,0 +1,170 @@
+"""``twinserve compare``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from twinserve.bundle.store import bundle_facts, default_model
+from twinserve.cli.options import duration_option, model_option, needs, say_model
+from twinserve.cli.progress import Meter, progress
+from twinserve.cli.verdict import analyse, format_verdict
+from twinserve.deployment import fair_defaults
+from twinserve.errors import TwinserveError
+from twinserve.load.experiment import Experiment
+from twinserve.load.profiles import PROFILES, load_seconds, workload_of
+from twinserve.load.sender import Clock, Sender
+from twinserve.records.manifest import (
+    Manifest,
+    ModelFacts,
+    RunState,
+    Workload,
+    package_versions,
+    this_hardware,
+    write_manifest,
+)
+from twinserve.records.run import RunDirectory
+from twinserve.records.samples import SampleWriter
+from twinserve.runtime.capacity import host_capacity
+from twinserve.runtime.platform import LocalPlatform
+
+IDLE_S = 900.0  # as the clouds do; a side must not lose its instance while the other one is loaded
+
+
+@click.command(epilog="Example: twinserve compare --profile quick --users 8 --out runs/eight-users")
+@model_option
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="quick",
+    show_default=True,
+    help="A ready-made workload; the options below change its numbers.",
+)
+@click.option("--users", type=click.IntRange(1, 1000), help="How many users ask at a time.")
+@duration_option("--duration", "Length of the load on both sides together, e.g. 90s or 10m.")
+@click.option("--images", type=click.IntRange(1, 64), help="Images a request.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31), help="Draws the blocks' order and the seeds."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of the run.  [default: runs/<time>]",
+)
+def command(
+    model: str | None,
+    profile: str,
+    users: int | None,
+    duration: float | None,
+    images: int | None,
+    seed: int | None,
+    out: Path | None,
+) -> None:
+    """Load both deployments and say which to choose.
+
+    Starts the container and the function on this machine, checks that both give the same pixels,
+    loads them in adjacent pairs of blocks, and writes a run directory with a report.
+    """
+    with needs("lab"):
+        import altair  # noqa: F401
+        import polars  # noqa: F401
+        import scipy  # noqa: F401
+        import vl_convert  # noqa: F401
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    workload = workload_of(profile, users, duration, images, seed)
+    run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
+    interrupted = False
+    try:
+        _measure(run, workload, model or default_model())
+    except KeyboardInterrupt:
+        interrupted = True
+        click.echo("Interrupted: analysing what was measured until now.", err=True)
+    comparison = analyse(run)
+    for line in format_verdict(comparison, run):
+        click.echo(line)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _measure(run: RunDirectory, workload: Workload, model: str) -> None:
+    facts = bundle_facts(model)
+    say_model(facts)
+    with LocalPlatform(
+        fair_defaults(model, idle_s=IDLE_S),
+        events=run.events,
+        resources=run.resources,
+        log=run.path / "instances.log",
+    ) as platform:
+        capacity = host_capacity()
+        manifest = Manifest(
+            started_epoch_ms=time.time() * 1000,
+            versions=package_versions(),
+            hardware=this_hardware(capacity.cores, capacity.memory_mib),
+            runner="process",
+            deployments=platform.deployments,
+            cap=platform.cap,
+            model=ModelFacts(
+                facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use
+            ),
+            workload=workload,
+        )
+        click.echo(platform.cap, err=True)
+        click.echo(
+            f"Load: {workload.users} users, {workload.blocks} blocks of {workload.block_s:g} s a "
+            f"side; about {load_seconds(workload) + 15:.0f} s in all. Run: {run.path}",
+            err=True,
+        )
+        try:
+            asyncio.run(_load(run, manifest, platform))
+        except KeyboardInterrupt:
+            _finish(run, manifest, RunState.INTERRUPTED, "interrupted by the user")
+            raise
+        except TwinserveError as error:
+            _finish(run, manifest, RunState.FAILED, str(error))
+            raise
+        _finish(run, manifest, RunState.COMPLETE, "")
+
+
+async def _load(run: RunDirectory, manifest: Manifest, platform: LocalPlatform) -> None:
+    """Everything that is timed; the manifest on disk grows by each block that has ended."""
+    clock = Clock.start()
+    manifest.started_epoch_ms = clock.started_epoch_ms
+    write_manifest(run.manifest, manifest)
+    workload = manifest.workload
+    with SampleWriter(run.samples) as samples, progress("Load", 2 * workload.blocks + 2) as meter:
+        async with Sender(clock) as sender:
+            experiment = Experiment(platform.urls, workload, clock, sender, samples.add)
+            meter.update(0, "starting both sides from zero, comparing their answers")
+            manifest.equality = await experiment.check_equality()
+            write_manifest(run.manifest, manifest)
+            meter.update(1, "warming up")
+            await experiment.warm_up()
+            await _run_blocks(run, manifest, platform, experiment, meter)
+
+
+async def _run_blocks(
+    run: RunDirectory,
+    manifest: Manifest,
+    platform: LocalPlatform,
+    experiment: Experiment,
+    meter: Meter,
+) -> None:
+    total = 2 * manifest.workload.blocks
+    meter.update(2, f"block 1 of {total}")
+    async for block in experiment.blocks():
+        manifest.blocks.append(block)
+        write_manifest(run.manifest, manifest)
+        platform.check()
+        done = block.index + 1
+        meter.update(2 + done, f"block {min(done + 1, total)} of {total}")
+
+
+def _finish(run: RunDirectory, manifest: Manifest, state: RunState, detail: str) -> None:
+    manifest.state = state
+    manifest.detail = detail
+    manifest.finished_epoch_ms = time.time() * 1000
+    write_manifest(run.manifest, manifest)

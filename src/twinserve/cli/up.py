@@ -1,0 +1,65 @@
+"""``twinserve up``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from twinserve.bundle.store import bundle_facts, default_model
+from twinserve.cli.options import duration_option, model_option, say_model
+from twinserve.deployment import SIDES, fair_defaults
+from twinserve.page.server import PageSide, page_at
+from twinserve.runtime.platform import LocalPlatform
+
+CHECK_S = 1.0
+
+
+@click.command(epilog="Example: twinserve up --port 8080 --idle 30s")
+@model_option
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Of the page."
+)
+@click.option(
+    "--container-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Of its gateway.  [default: any]",
+)
+@click.option(
+    "--function-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Of its gateway.  [default: any]",
+)
+@duration_option("--idle", "How long an unused instance lives.  [default: 60s]", 60.0)
+def command(
+    model: str | None, port: int, container_port: int, function_port: int, idle: float
+) -> None:
+    """Run both deployments and the page that shows them side by side, until Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    name = model or default_model()
+    say_model(bundle_facts(name))
+    ports = dict(zip(SIDES, (container_port, function_port), strict=True))
+    try:
+        with LocalPlatform(fair_defaults(name, idle_s=idle), ports=ports) as platform:
+            click.echo(platform.cap, err=True)
+            asyncio.run(_serve(platform, port))
+    except KeyboardInterrupt:
+        click.echo("Stopped; nothing is left running.", err=True)
+
+
+async def _serve(platform: LocalPlatform, port: int) -> None:
+    sides = {
+        side: PageSide.of(deployment, platform.urls[side])
+        for side, deployment in platform.deployments.items()
+    }
+    async with page_at(sides, port=port) as url:
+        click.echo(f"Page:      {url}")
+        for side, gateway in platform.urls.items():
+            click.echo(f"{side.capitalize() + ':':<10} {gateway}/generate")
+        click.echo("Ctrl-C stops everything.", err=True)
+        while True:
+            platform.check()
+            await asyncio.sleep(CHECK_S)

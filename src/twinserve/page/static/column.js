@@ -1,0 +1,185 @@
+// One side's column: its facts, its times beside the other side's, its pictures or its error.
+
+import { counted, formatMs, formatTime } from "./words.js";
+
+const TIMES = [
+  ["roundTrip", "Round trip", "From sending to the last byte, measured by this browser."],
+  ["process", "Process", "What the service itself measured: computing and packing."],
+  ["latency", "Latency", "From sending to the first byte, measured by this browser."],
+];
+
+export class Column {
+  #times = null; // of the answer shown, null while there is none
+  #ticking = null;
+  #rows = {};
+
+  constructor(side, position) {
+    this.side = side;
+    this.element = document.getElementById("column").content.cloneNode(true).firstElementChild;
+    this.element.classList.add(position === 0 ? "first" : "second");
+    this.element.dataset.side = side.name;
+    const heading = this.#part("h2");
+    heading.textContent = side.title;
+    heading.id = `title-${position}`;
+    this.element.setAttribute("aria-labelledby", heading.id);
+    this.#part(".facts").textContent = describe(side);
+    this.#part(".times").replaceChildren(...TIMES.map((time) => this.#row(time)));
+    this.#hint("Press Go! to see pictures.");
+  }
+
+  /** "The function" of "From the function". */
+  get shortTitle() {
+    const title = this.side.title.replace(/^From /, "");
+    return title[0].toUpperCase() + title.slice(1);
+  }
+
+  /** Neutral tiles and a running clock until the answer is there. */
+  wait(images) {
+    this.#times = null;
+    this.element.dataset.state = "waiting";
+    this.element.setAttribute("aria-busy", "true");
+    this.#hide(".problem", ".cold");
+    for (const row of Object.values(this.#rows)) clear(row);
+    this.#pictures(Array.from({ length: images }, placeholder));
+    const sent = performance.now();
+    const tick = () => this.#hint(`Waiting… ${((performance.now() - sent) / 1000).toFixed(1)} s`);
+    tick();
+    this.#ticking = setInterval(tick, 100);
+  }
+
+  showAnswer({ pictures, times, coldMs, seed }) {
+    this.#settle("answered");
+    this.#times = times;
+    for (const [name] of TIMES) this.#amount(name).textContent = formatMs(times[name]);
+    if (coldMs > 0) {
+      this.#text(".cold", `This answer includes a cold start of ${formatTime(coldMs)}.`);
+    }
+    this.#pictures(pictures.map((source, at) => picture(source, at, pictures.length, seed, this.side)));
+    this.#hint("");
+  }
+
+  showProblem({ title, detail }) {
+    this.#settle("failed");
+    this.#pictures([]);
+    this.#hint("No pictures this time.");
+    this.#part(".problem-title").textContent = title;
+    this.#text(".problem-detail", detail);
+    this.#part(".problem").hidden = false;
+  }
+
+  /** Bars of both sides beside each time, the longer one full; blank until both have answered. */
+  compareWith(other) {
+    for (const [name] of TIMES) {
+      const own = this.#times?.[name] ?? null;
+      const theirs = other.#times?.[name] ?? null;
+      const longest = Math.max(own ?? 0, theirs ?? 0);
+      const row = this.#rows[name];
+      fill(row.querySelector(".own"), own, longest);
+      fill(row.querySelector(".other"), theirs, longest);
+      row.querySelector(".ratio").textContent = ratio(own, theirs, other.shortTitle.toLowerCase());
+    }
+  }
+
+  showState(status) {
+    const { text, name } = describeState(status);
+    this.#state(text, name);
+  }
+
+  showUnreachable() {
+    this.#state("not reachable", "gone");
+  }
+
+  #state(text, name) {
+    const state = this.#part(".state");
+    state.dataset.state = name;
+    if (state.textContent !== text) state.textContent = text;
+    state.hidden = false;
+  }
+
+  #settle(state) {
+    clearInterval(this.#ticking);
+    this.element.dataset.state = state;
+    this.element.removeAttribute("aria-busy");
+  }
+
+  #row([name, label, explanation]) {
+    const row = document.getElementById("time").content.cloneNode(true).firstElementChild;
+    row.dataset.time = name;
+    row.querySelector("dt").textContent = label;
+    row.querySelector(".explained").textContent = explanation;
+    this.#rows[name] = row;
+    return row;
+  }
+
+  #amount(name) {
+    return this.#rows[name].querySelector(".amount");
+  }
+
+  #pictures(tiles) {
+    const frame = this.#part(".pictures");
+    frame.dataset.size = tiles.length > 24 ? "small" : tiles.length > 4 ? "middle" : "large";
+    frame.replaceChildren(...tiles);
+  }
+
+  #hint(text) {
+    const hint = this.#part(".hint");
+    hint.textContent = text;
+    hint.hidden = !text;
+  }
+
+  #text(selector, text) {
+    const part = this.#part(selector);
+    part.textContent = text;
+    part.hidden = false;
+  }
+
+  #hide(...selectors) {
+    for (const selector of selectors) this.#part(selector).hidden = true;
+  }
+
+  #part(selector) {
+    return this.element.querySelector(selector);
+  }
+}
+
+function describe({ note, cpu, concurrency, idle_s: idle }) {
+  const share = `${counted(cpu, "CPU")}, ${counted(concurrency, "request")} at a time`;
+  return `${note}; ${share}; stops after ${idle} s without requests`;
+}
+
+function describeState({ instances }) {
+  if (instances > 0) return { text: `${counted(instances, "instance")} running`, name: "warm" };
+  return { text: "no instance: next start is cold", name: "cold" };
+}
+
+function clear(row) {
+  row.querySelector(".amount").textContent = "–";
+  row.querySelector(".ratio").textContent = "";
+  for (const bar of row.querySelectorAll(".bar")) fill(bar, null, 0);
+}
+
+function fill(bar, value, longest) {
+  bar.style.width = value === null || !longest ? "0" : `${Math.max(1, (100 * value) / longest)}%`;
+}
+
+function ratio(own, theirs, other) {
+  if (!own || !theirs) return "";
+  const times = own / theirs;
+  if (times > 1.05) return `${times.toFixed(1)} × ${other}`;
+  if (times < 1 / 1.05) return `${(1 / times).toFixed(1)} × faster`;
+  return `like ${other}`;
+}
+
+function placeholder() {
+  const tile = document.createElement("div");
+  tile.className = "tile";
+  return tile;
+}
+
+function picture(source, at, count, seed, side) {
+  const image = document.createElement("img");
+  image.src = source;
+  image.alt = `Picture ${at + 1} of ${count}, seed ${seed}, ${side.title.toLowerCase()}`;
+  image.className = "tile";
+  return image;
+}

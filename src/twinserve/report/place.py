@@ -1,0 +1,144 @@
+"""Where a run was measured, what it did, and what it did not measure, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from twinserve.deployment import Deployment, Kind
+from twinserve.records.manifest import Manifest, RunState
+from twinserve.report.numbers import format_count, format_list, format_number
+
+NOT_MEASURED = (
+    ("The network of a cloud", "both sides were called on this machine, over its own loopback."),
+    ("TLS", "connections were plain HTTP; setting up an encrypted one takes longer."),
+    (
+        "A platform's cold start",
+        "here a start is a process start; a cloud also places, pulls and unpacks an image.",
+    ),
+    ("Cost", "no price book is applied yet; the choice rests on times and errors alone."),
+    (
+        "Throttling",
+        "no limit on CPU or memory was enforced on the instances, as a platform would do.",
+    ),
+)
+FILES = (
+    ("report.html", "this report; it needs no other file and no network"),
+    ("comparison.json", "every number of this report, for programs"),
+    ("run.json", "the manifest: versions, hardware, deployments, workload, blocks"),
+    ("samples.csv", "a row a request: JMeter's columns first (JTL), exact times after"),
+    ("resources.csv", "CPU and memory of every instance, a row a second"),
+    ("instances.jsonl", "when instances started, became ready and stopped"),
+    ("figures/", "the five figures as SVG and PNG"),
+)
+
+
+def warning(manifest: Manifest) -> str:
+    """Why the run is not whole; empty when it is."""
+    if manifest.state is RunState.COMPLETE:
+        return ""
+    happened = {
+        RunState.INTERRUPTED: "This run was interrupted",
+        RunState.FAILED: "This run failed",
+        RunState.RUNNING: "This run has no end: its writer was killed, or it is still going on",
+    }[manifest.state]
+    detail = f" ({manifest.detail.rstrip('.')})" if manifest.detail else ""
+    planned = manifest.workload.blocks * len(manifest.deployments)
+    return (
+        f"{happened}{detail}. {len(manifest.blocks)} of {planned} blocks were finished; "
+        "only those are in this report."
+    )
+
+
+def side_label(side: str, manifest: Manifest) -> str:
+    """A side's name for people: a container that runs as a process says so."""
+    deployment = manifest.deployments[side]
+    if deployment.kind is Kind.CONTAINER and manifest.runner == "process":
+        return f"{side} (run as a process here)"
+    return side
+
+
+def measured_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Terms and what to say about them, in reading order."""
+    hardware = manifest.hardware
+    return [
+        (
+            "Machine",
+            f"{hardware.cpu_model}, {format_count(hardware.cores, 'core')}, "
+            f"{format_number(hardware.memory_mib / 1024)} GiB memory; {hardware.system}. "
+            "Deployments, gateways and load generator shared it.",
+        ),
+        *((f"Side: {side}", _deployment(side, manifest)) for side in manifest.deployments),
+        ("Instances", manifest.cap),
+        ("Model", _model(manifest)),
+        ("Terms of the model", _terms(manifest)),
+        ("Workload", workload_words(manifest)),
+        ("When", _when(manifest)),
+        ("Versions", _versions(manifest)),
+    ]
+
+
+def workload_words(manifest: Manifest) -> str:
+    """Users, blocks, seconds and images in one or two sentences."""
+    load = manifest.workload
+    pause = f"after a pause of {format_number(load.think_s)} s" if load.think_s else "at once"
+    return (
+        f"{format_count(load.users, 'user')} at a time, each sending the next request {pause} when its "
+        f"answer is there (a closed loop), {format_count(load.images, 'image')} a request, a new "
+        f"connection for each request. {format_count(load.blocks, 'block')} of "
+        f"{format_number(load.block_s)} s a side, in adjacent pairs whose order was drawn with seed "
+        f"{load.seed}; {format_number(load.warmup_s)} s of warm-up before, not counted. "
+        f"Profile: {load.profile}."
+    )
+
+
+def not_measured(manifest: Manifest) -> list[tuple[str, str]]:
+    """What a reader might think was measured, and was not."""
+    if manifest.runner == "process":
+        return list(NOT_MEASURED)
+    return [(term, text) for term, text in NOT_MEASURED if term != "Throttling"]
+
+
+def _deployment(side: str, manifest: Manifest) -> str:
+    found: Deployment = manifest.deployments[side]
+    how = {
+        Kind.CONTAINER: "Flask under gunicorn",
+        Kind.FUNCTION: "an HTTP function under functions-framework",
+    }[found.kind]
+    what = side_label(side, manifest)
+    return (
+        f"{what[0].upper()}{what[1:]}: {how}, {format_number(found.cpu).rstrip('0').rstrip('.')} CPU, "
+        f"{found.memory_mib / 1024:g} GiB, "
+        f"{format_count(found.concurrency, 'request')} at a time an instance, "
+        f"{found.min_instances:,} to {format_count(found.max_instances, 'instance')}, "
+        f"stopped after {found.idle_s:g} s without requests."
+    )
+
+
+def _model(manifest: Manifest) -> str:
+    model = manifest.model
+    return (
+        f"{model.name}, {model.resolution}×{model.resolution} pixels, "
+        f"content hash {model.content_hash[:12]}. Both sides ran the same bundle."
+    )
+
+
+def _terms(manifest: Manifest) -> str:
+    use = "allowed" if manifest.model.commercial_use else "not allowed"
+    return f"{manifest.model.terms.rstrip('.')}. Commercial use: {use}."
+
+
+def _when(manifest: Manifest) -> str:
+    begin = f"Began {_utc(manifest.started_epoch_ms)}"
+    if manifest.finished_epoch_ms is None:
+        return f"{begin}; no end was written down. State: {manifest.state.value}."
+    took = (manifest.finished_epoch_ms - manifest.started_epoch_ms) / 1000
+    return f"{begin}, took {format_number(took)} s. State: {manifest.state.value}."
+
+
+def _versions(manifest: Manifest) -> str:
+    named = [f"{name} {found}" for name, found in manifest.versions.items()]
+    return f"{format_list([*named, f'Python {manifest.hardware.python}'])}."
+
+
+def _utc(epoch_ms: float) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,91 @@
+"""How the two kinds of instance are started: command line and environment, as plain values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from twinserve.deployment import Deployment, Kind
+
+CONTAINER_APP = "twinserve.service.container:create_app()"
+FUNCTION_MODULE = "twinserve.service.function"
+FUNCTION_TARGET = "generate"
+HOST = "127.0.0.1"
+# Cloud Run's documented gunicorn command: one worker, eight threads, no worker timeout.
+GUNICORN = ("--workers", "1", "--worker-class", "gthread", "--threads", "8", "--timeout", "0")
+# Left in place, these would set thread counts or servers' options that the platforms do not set.
+NOT_PASSED_ON = (
+    "CLOUD_RUN_TIMEOUT_SECONDS",
+    "DEBUG",
+    "FUNCTION_SIGNATURE_TYPE",
+    "FUNCTION_SOURCE",
+    "FUNCTION_USE_ASGI",
+    "GUNICORN_CMD_ARGS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "THREADED_TIMEOUT_ENABLED",
+    "THREADS",
+    "WEB_CONCURRENCY",
+    "WORKERS",
+)
+
+
+def instance_command(deployment: Deployment, port: int) -> list[str]:
+    """The command that serves ``deployment`` on 127.0.0.1 at ``port``."""
+    if deployment.kind is Kind.CONTAINER:
+        return _gunicorn_command(port)
+    return _framework_command(port)
+
+
+def instance_environment(
+    deployment: Deployment, port: int, inherited: Mapping[str, str], private_dir: Path
+) -> dict[str, str]:
+    """The environment as on the clouds, on top of what the supervisor has.
+
+    ``private_dir`` is this instance's own: functions-framework leaves gunicorn's control socket on, and
+    two instances in one directory would fight over it.
+    """
+    kept = {name: value for name, value in inherited.items() if name not in NOT_PASSED_ON}
+    return kept | {
+        "PORT": str(port),
+        "K_SERVICE": deployment.name,
+        "K_CONFIGURATION": deployment.name,
+        "K_REVISION": f"{deployment.name}-00001",
+        "FUNCTION_TARGET": FUNCTION_TARGET,
+        "TWINSERVE_MODEL": deployment.model,
+        "PYTHONUNBUFFERED": "1",
+        "XDG_RUNTIME_DIR": str(private_dir),
+    }
+
+
+def _gunicorn_command(port: int) -> list[str]:
+    bind = ("--bind", f"{HOST}:{port}", "--graceful-timeout", "10", "--log-level", "warning")
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        *GUNICORN,
+        *bind,
+        *_no_control_socket(),
+        CONTAINER_APP,
+    ]
+
+
+def _no_control_socket() -> list[str]:
+    """gunicorn has a control socket since 25.1, and no option to refuse it before."""
+    from gunicorn.config import KNOWN_SETTINGS
+
+    known = {setting.name for setting in KNOWN_SETTINGS}
+    return ["--no-control-socket"] if "control_socket_disable" in known else []
+
+
+def _framework_command(port: int) -> list[str]:
+    spec = find_spec(FUNCTION_MODULE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(FUNCTION_MODULE)
+    options = ("--target", FUNCTION_TARGET, "--source", spec.origin)
+    address = ("--host", HOST, "--port", str(port))
+    return [sys.executable, "-m", "functions_framework", *options, *address]

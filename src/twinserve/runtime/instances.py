@@ -1,0 +1,230 @@
+"""One instance of a deployment as real processes: started, watched until ready, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from twinserve.deployment import Deployment
+from twinserve.errors import RuntimeFailure
+from twinserve.runtime.commands import HOST, instance_command, instance_environment
+from twinserve.runtime.pinning import CAN_PIN
+from twinserve.runtime.watch import DeathWatch
+
+READY_WITHIN_S = 240.0  # container contract: 4 minutes
+STOP_WITHIN_S = 10.0  # container contract: SIGTERM, 10 s, SIGKILL
+POLL_S = 0.05
+PORT_ATTEMPTS = 3
+TAIL_LINES = 8
+PR_SET_PDEATHSIG = 1
+
+
+class InstanceLog:
+    """Where instances write their output: a file of the run, else one without a name.
+
+    Without a path the lines are kept only so that a failed start can say why.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = path.open("a+b") if path else tempfile.TemporaryFile()  # noqa: SIM115
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fileno()).st_size
+
+    def tail(self, since: int) -> str:
+        """The last lines written after the first ``since`` bytes."""
+        start = max(since, self.size - 16384)
+        text = os.pread(self.fileno(), self.size - start, start).decode(errors="replace")
+        return "\n".join([line for line in text.splitlines() if line.strip()][-TAIL_LINES:])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Instance:
+    """A process group of its own that serves one deployment on a port of 127.0.0.1.
+
+    It must be started from the main thread: Linux ends it when the thread that started it ends.
+    """
+
+    def __init__(
+        self, name: str, deployment: Deployment, cpus: tuple[int, ...], log: InstanceLog
+    ) -> None:
+        self.name = name
+        self.deployment = deployment
+        self.cpus = cpus if CAN_PIN else ()
+        self.port = 0
+        self._log = log
+        self._private = tempfile.TemporaryDirectory(prefix="twinserve-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._logged_before = 0
+        self._stopped = False
+        self._end = asyncio.Event()
+        self._end_reason = ""
+        self._watch = DeathWatch(self._noticed)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that leads the instance; None before it was started."""
+        return self._process.pid if self._process else None
+
+    async def start(self, session: aiohttp.ClientSession) -> None:
+        """Start the processes and wait until ``GET /readyz`` answers 200.
+
+        Raises:
+            RuntimeFailure: they ended or were not ready in time; the last lines of the log are in it.
+        """
+        for attempt in range(PORT_ATTEMPTS):
+            self._spawn()
+            try:
+                await self._until_ready(session)
+            except RuntimeFailure:
+                taken = "in use" in self._log.tail(self._logged_before)
+                if not taken or self._stopped or attempt == PORT_ATTEMPTS - 1:
+                    raise
+                await self.kill()
+            else:
+                self._watch_workers()
+                return
+
+    async def ended(self) -> str:
+        """Wait until the instance, or a worker of it, has ended; returns what happened."""
+        await self._end.wait()
+        return self._end_reason
+
+    async def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        """SIGTERM to the group, ``within_s`` seconds to finish, then SIGKILL."""
+        self._stopped = True
+        self._signal_group(signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._process is not None and self._process.poll() is None:
+                    await asyncio.sleep(POLL_S)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """SIGKILL to whatever is left of the group, and reap it."""
+        self._signal_group(signal.SIGKILL)
+        while self._process is not None and self._process.poll() is None:
+            await asyncio.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Give back what belonged to the instance; its processes must be gone."""
+        self._watch.close()
+        self._private.cleanup()
+
+    def _spawn(self) -> None:
+        self._end.clear()
+        self._logged_before = self._log.size
+        self.port = free_port()
+        self._process = subprocess.Popen(
+            instance_command(self.deployment, self.port),
+            env=instance_environment(
+                self.deployment, self.port, os.environ, Path(self._private.name)
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log.fileno(),
+            stderr=self._log.fileno(),
+            start_new_session=True,
+            preexec_fn=_in_child(os.getpid(), self.cpus),
+        )
+        self._watch.add(self._process.pid)
+
+    async def _until_ready(self, session: aiohttp.ClientSession) -> None:
+        polling = asyncio.create_task(self._poll(session))
+        death = asyncio.create_task(self._end.wait())
+        try:
+            await asyncio.wait(
+                {polling, death}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._end.is_set():
+                raise self._failure(self._end_reason)
+            if polling.done():
+                polling.result()
+            else:
+                raise self._failure(f"it was not ready after {READY_WITHIN_S:g} s")
+        finally:
+            polling.cancel()
+            death.cancel()
+
+    async def _poll(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            with suppress(aiohttp.ClientError, ConnectionError):
+                async with session.get(f"http://{HOST}:{self.port}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(POLL_S)
+
+    def _failure(self, reason: str) -> RuntimeFailure:
+        lines = self._log.tail(self._logged_before) or "(it wrote nothing)"
+        return RuntimeFailure(
+            f"{self.name} could not be started: {reason}. Its last lines:\n{lines}"
+        )
+
+    def _watch_workers(self) -> None:
+        """Watch the server's workers too: gunicorn would restart a killed one behind our back, and a
+        cold start would go unmarked."""
+        with suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(self.pid).children(recursive=True):
+                self._watch.add(worker.pid)
+
+    def _noticed(self, pid: int) -> None:
+        if self._end.is_set():
+            return
+        self._end_reason = self._how_it_ended(pid)
+        self._end.set()
+
+    def _how_it_ended(self, pid: int) -> str:
+        if self._process is None or pid != self._process.pid:
+            return f"its worker (process {pid}) ended"
+        code = self._process.wait()
+        if code < 0:
+            return f"it was ended by {signal.Signals(-code).name}"
+        return f"it ended with exit code {code}"
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _in_child(parent: int, cpus: tuple[int, ...]) -> Callable[[], None]:
+    """What the new process does before it becomes the server: end with its parent, stay on its CPUs."""
+
+    def prepare() -> None:
+        if _prctl is not None:
+            _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died before we asked
+                os._exit(1)
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
+    return prepare
+
+
+# Looked up here, because between fork and exec nothing may be imported or loaded.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None

@@ -1,0 +1,129 @@
+"""The child process of ``twinserve up`` and ``compare``: gateways and instances, and their end.
+
+It reads one JSON line (:class:`Configuration`) on its standard input, prints ``{"urls": {...}}`` on its
+standard output once every gateway listens, and runs until SIGTERM or until its standard input ends,
+which it does when the parent died. Then it drains, and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import msgspec
+
+from twinserve.deployment import Deployment
+from twinserve.errors import UsageError
+from twinserve.records.events import EventWriter
+from twinserve.records.resources import ResourceWriter
+from twinserve.runtime.gateway import Gateway
+from twinserve.runtime.instances import InstanceLog
+from twinserve.runtime.readings import ResourceRecorder, Target
+
+STDIN = 0
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to run: deployments by side; ``ports`` (0 or absent: any); where to write, if anywhere."""
+
+    deployments: list[Deployment]
+    ports: dict[str, int] = {}
+    events: str | None = None
+    resources: str | None = None
+    log: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [deployment.name for deployment in self.deployments]
+        if len(set(names)) < len(names) or not names:
+            raise UsageError(f"deployments are named {names}; each needs a name of its own.")
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """The line that says that every gateway listens."""
+
+    urls: dict[str, str]
+
+
+def read_configuration() -> Configuration:
+    """The first line of standard input.
+
+    Raises:
+        UsageError: it is not a configuration.
+    """
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(STDIN, 1)):
+        line += byte
+    try:
+        return msgspec.json.decode(line, type=Configuration)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"the configuration cannot be read: {error}.") from error
+
+
+async def supervise(configuration: Configuration, say: Callable[[bytes], None]) -> None:
+    """Run every deployment until told to end; ``say`` gets the line with the URLs.
+
+    Raises:
+        UsageError: a port is taken.
+    """
+    end = _told_to_end()
+    async with AsyncExitStack() as stack:
+        log = InstanceLog(_path(configuration.log))
+        stack.callback(log.close)
+        events = EventWriter(Path(configuration.events)) if configuration.events else None
+        if events:
+            stack.callback(events.close)
+        gateways = [Gateway(each, log, events) for each in configuration.deployments]
+        urls = await _open_all(stack, gateways, configuration.ports)
+        if configuration.resources:
+            _record_resources(stack, Path(configuration.resources), gateways)
+        say(msgspec.json.encode(Listening(urls)) + b"\n")
+        await end.wait()
+        await asyncio.gather(*(gateway.drain() for gateway in gateways))
+
+
+def _told_to_end() -> asyncio.Event:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+
+    def heard() -> None:
+        if not os.read(STDIN, 4096):
+            loop.remove_reader(STDIN)
+            end.set()
+
+    loop.add_reader(STDIN, heard)
+    return end
+
+
+async def _open_all(
+    stack: AsyncExitStack, gateways: list[Gateway], ports: dict[str, int]
+) -> dict[str, str]:
+    urls = {}
+    for gateway in gateways:
+        name = gateway.deployment.name
+        urls[name] = await gateway.open(ports.get(name, 0))
+    return urls
+
+
+def _record_resources(stack: AsyncExitStack, path: Path, gateways: list[Gateway]) -> None:
+    def targets() -> list[Target]:
+        return [target for gateway in gateways for target in gateway.targets()]
+
+    writer = stack.enter_context(ResourceWriter(path))
+    recording = asyncio.create_task(ResourceRecorder(writer, targets).run())
+    stack.push_async_callback(_cancelled, recording)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

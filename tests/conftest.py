@@ -1,0 +1,36 @@
+"""Fixtures that every room's tests may use."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from twinserve.records.run import RunDirectory
+
+
+@pytest.fixture(scope="session")
+def runs() -> ModuleType:
+    """The module ``tests/runs.py``: ``write_run`` and the ``Shape`` of a side."""
+    spec = importlib.util.spec_from_file_location("runs", Path(__file__).with_name("runs.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make_run(runs: ModuleType, tmp_path: Path) -> Callable[..., RunDirectory]:
+    """``make_run(**options)`` writes a synthetic run; see ``tests/runs.py`` for the options."""
+
+    def make(path: Path | None = None, **options: Any) -> RunDirectory:
+        run: RunDirectory = runs.write_run(path or tmp_path / "run", **options)
+        return run
+
+    return make
