@@ -1,0 +1,30 @@
+"""Threads come from the CPU quota, never from the host's cores."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from twinserve.bundle.cpu import cpu_limit, thread_count
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"cpu.max": "50000 100000"}, 0.5),
+        ({"cpu.max": "100000 100000"}, 1.0),
+        ({"cpu/cpu.cfs_quota_us": "75000", "cpu/cpu.cfs_period_us": "100000"}, 0.75),
+    ],
+)
+def test_a_cgroup_quota_limits(tmp_path: Path, files: dict[str, str], limit: float) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu_limit(tmp_path) == limit
+    assert thread_count(tmp_path) == 1
+
+
+@pytest.mark.parametrize("text", ["max 100000", "", "nonsense"])
+def test_without_a_quota_the_affinity_limits(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    assert cpu_limit(tmp_path) == len(os.sched_getaffinity(0))
