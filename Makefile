@@ -29,10 +29,10 @@ format: .venv/test ## Put the code into shape
 	.venv/bin/ruff check --fix .
 
 bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
-	.venv/bin/python benchmarks/statistics.py
+	.venv/bin/python benchmarks/interval_coverage.py
 
 bench-faces: .venv/test ## Sliced Wasserstein distances: make bench-faces DATA=pictures.zip CHECKPOINTS="a b"
-	.venv/bin/python benchmarks/faces.py --data $(DATA) $(CHECKPOINTS)
+	.venv/bin/python benchmarks/face_distances.py --data $(DATA) $(CHECKPOINTS)
 
 clean: ## Remove the environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from twinserve.records.run import RunDirectory
 
@@ -17,12 +18,7 @@ from twinserve.records.run import RunDirectory
 @pytest.fixture(scope="session")
 def runs() -> ModuleType:
     """The module ``tests/runs.py``: ``write_run`` and the ``Shape`` of a side."""
-    spec = importlib.util.spec_from_file_location("runs", Path(__file__).with_name("runs.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
+    return _beside("runs")
 
 
 @pytest.fixture
@@ -34,3 +30,23 @@ def make_run(runs: ModuleType, tmp_path: Path) -> Callable[..., RunDirectory]:
         return run
 
     return make
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A real Chromium; see ``tests/browser.py`` for when it is missing.
+
+    One a test: Playwright's event loop would be in the way of a later test's ``asyncio.run``.
+    """
+    with _beside("browser").chromium() as found:
+        yield found
+
+
+def _beside(name: str) -> ModuleType:
+    """A module of this folder, which is not on the import path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module

@@ -13,7 +13,8 @@ SIDES = (CONTAINER, FUNCTION)
 
 
 class Kind(StrEnum):
-    """How requests reach the model: a container's own server, or a function that a framework calls."""
+    """How requests reach the model: a container's own server, or a function that a framework
+    calls."""
 
     CONTAINER = "container"
     FUNCTION = "function"
@@ -23,8 +24,8 @@ class Kind(StrEnum):
 class Deployment:
     """One way of running a bundle.
 
-    ``concurrency`` is the number of requests that one instance may have at a time, ``idle_s`` how long
-    an instance without requests lives.
+    ``concurrency`` is the number of requests that one instance may have at a time, ``idle_s`` how
+    long an instance without requests lives.
     """
 
     name: str

@@ -74,7 +74,8 @@ def test_a_damaged_or_newer_bundle_json_is_named(bundle: Bundle) -> None:
         read_bundle(bundle.path)
 
 
-def test_an_unknown_model_lists_the_known(bundle: Bundle) -> None:
+@pytest.mark.usefixtures("bundle")
+def test_an_unknown_model_lists_the_known() -> None:
     with pytest.raises(BundleError, match=r"'nobody'; known are tiny, .*random-64"):
         open_bundle("nobody")
     with pytest.raises(BundleError, match="random-16"):

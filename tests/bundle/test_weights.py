@@ -26,7 +26,7 @@ def convolved(x: Array, weight: Array) -> Array:
 
 def transposed(x: Array, weight: Array) -> Array:
     """(in, h, w) with (in, out, 4, 4), stride 2, padding 1, by its definition."""
-    inputs, h, w = x.shape
+    _, h, w = x.shape
     out = np.zeros((weight.shape[1], 2 * h + 2, 2 * w + 2))
     for i in range(h):
         for j in range(w):

@@ -22,7 +22,16 @@ from twinserve.records.run import RunDirectory
 
 DECIDING = "elapsed_ms"
 DECIDING_P = 0.95
-LOCAL_RUNNERS = ("process", "podman", "docker")
+LOCAL_RUNNERS = {
+    "process": "as plain processes",
+    "podman": "in Podman containers",
+    "docker": "in Docker containers",
+}
+ENDED = {
+    RunState.RUNNING: "was cut off",
+    RunState.INTERRUPTED: "was interrupted",
+    RunState.FAILED: "failed",
+}
 
 
 def compare_run(run: RunDirectory) -> Comparison:
@@ -88,14 +97,67 @@ def _quantile_difference(first: Side, second: Side, p: float) -> Estimate:
 def _verdict(
     manifest: Manifest, first: SideRows, second: SideRows, checked: Sequence[Gate]
 ) -> Verdict:
-    a, b = _candidate(first), _candidate(second)
-    evidence = verdict.Evidence(
-        first=a,
-        second=b,
-        difference=None,
-        gates=checked,
-        scope=_scope(manifest),
-        local=manifest.runner in LOCAL_RUNNERS,
-        remarks=_remarks(manifest),
+    a, b = first.values(DECIDING), second.values(DECIDING)
+    known = _has(a) and _has(b)
+    difference = _quantile_difference(a, b, DECIDING_P) if known else None
+    return verdict.decide(
+        verdict.Evidence(
+            first=_candidate(first),
+            second=_candidate(second),
+            difference=difference,
+            gates=checked,
+            scope=_scope(manifest),
+            local=manifest.runner in LOCAL_RUNNERS,
+            detectable_ms=statistics.detectable_difference(a, b, DECIDING_P)
+            if difference and difference.low is not None
+            else None,
+            blocks_needed=_blocks_needed(difference, b) if difference else None,
+            remarks=_remarks(manifest),
+        )
     )
-    ...
+
+
+def _candidate(side: SideRows) -> verdict.Candidate:
+    values = side.values(DECIDING)
+    p95 = statistics.quantile_interval(values, DECIDING_P) if _has(values) else None
+    why = statistics.why_no_quantile(values, DECIDING_P) if p95 else None
+    if p95 and why:
+        p95 = _estimate_only(p95)
+    return verdict.Candidate(side.name, side.requests, side.errors, p95, why)
+
+
+def _blocks_needed(difference: Estimate, second: Side) -> int | None:
+    """Blocks a side that would settle it at this estimate: clear of zero, or inside the +-10 %."""
+    size = abs(difference.estimate)
+    allowed = EQUIVALENCE * statistics.quantile_interval(second, DECIDING_P).estimate
+    return statistics.blocks_needed(difference, len(second), max(size, allowed - size))
+
+
+def _scope(manifest: Manifest) -> str:
+    workload, hardware, model = manifest.workload, manifest.hardware, manifest.model
+    runner = LOCAL_RUNNERS.get(manifest.runner, f"by {manifest.runner}")
+    think = f" with {workload.think_s:g} s of think time" if workload.think_s else ""
+    return (
+        f"Valid for {model.name} ({model.resolution}x{model.resolution}), "
+        f"{count(workload.users, 'user')} in a closed loop{think}, "
+        f"{count(workload.images, 'image')} a request, this machine ({hardware.cpu_model}, "
+        f"{count(hardware.cores, 'core')}, {hardware.memory_mib:,} MiB, {hardware.system}) and "
+        f"instances run {runner}. Not a figure for any cloud."
+    )
+
+
+def _remarks(manifest: Manifest) -> list[str]:
+    """What a reader must know about a run that did not end as planned."""
+    if manifest.state is RunState.COMPLETE:
+        return []
+    why = f" ({manifest.detail})" if manifest.detail else ""
+    finished = f"{len(manifest.blocks)} of {2 * manifest.workload.blocks} blocks were finished"
+    return [f"The run {ENDED[manifest.state]}{why}: {finished}."]
+
+
+def _has(side: Side) -> bool:
+    return any(block.size for block in side)
+
+
+def _estimate_only(estimate: Estimate) -> Estimate:
+    return Estimate(estimate.estimate, None, None)

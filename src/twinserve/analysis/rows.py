@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 TIMES = ("elapsed_ms", "latency_ms", "connect_ms", "process_ms")
 READING_US = 1_000_000  # a CPU reading tells of the second before it
+ROUND_US = 250_000  # instances are read one after the other, each second anew
 NO_FLOATS: Floats = np.empty(0)
 NO_INTS: Ints = np.empty(0, dtype=np.int64)
 
@@ -115,13 +116,13 @@ def _read_readings(run: RunDirectory, manifest: Manifest) -> pl.DataFrame:
             | dict.fromkeys(("cpu_percent", "memory_mib"), pl.Float64)
         )
     at_us = (pl.col("at_ms") - manifest.started_epoch_ms) * 1000
+    gap_us = pl.col("at_us").diff().over("side").fill_null(0)
     return (
-        frame.with_columns(at_us=at_us, second=(at_us // READING_US))
-        .group_by("side", "second", "instance")
-        .agg(pl.col("at_us", "cpu_percent", "memory_mib").mean())
-        .group_by("side", "second")
+        frame.with_columns(at_us=at_us)
+        .sort("side", "at_us")
+        .with_columns(reading=(gap_us > ROUND_US).cum_sum().over("side"))
+        .group_by("side", "reading", maintain_order=True)
         .agg(pl.col("at_us").mean(), pl.col("cpu_percent", "memory_mib").sum())
-        .sort("second")
     )
 
 

@@ -128,7 +128,17 @@ def difference_of_quantiles(
     t = _t(_welch_degrees(a, b), confidence)
     a_limits = _quantile_limits(first, p, t, confidence)
     b_limits = _quantile_limits(second, p, t, confidence)
-    return _mover(a_limits, b_limits)
+    return mover(a_limits, b_limits)
+
+
+def mover(first: Estimate, second: Estimate) -> Estimate:
+    """Second minus first with limits made of each one's own limits (Zou & Donner's MOVER)."""
+    difference = second.estimate - first.estimate
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return _without_limits(difference)
+    below = math.hypot(second.estimate - second.low, first.high - first.estimate)
+    above = math.hypot(second.high - second.estimate, first.estimate - first.low)
+    return Estimate(difference, difference - below, difference + above)
 
 
 def classify(difference: Estimate, second: float) -> Finding:
@@ -275,16 +285,6 @@ def _share_limits(
     low = special.betaincinv(x, n - x + 1, tail)
     high = special.betaincinv(x + 1, n - x, 1 - tail)
     return float(low), float(high)
-
-
-def _mover(first: Estimate, second: Estimate) -> Estimate:
-    """Limits of second minus first from each one's own limits."""
-    difference = second.estimate - first.estimate
-    if first.low is None or first.high is None or second.low is None or second.high is None:
-        return _without_limits(difference)
-    below = math.hypot(second.estimate - second.low, first.high - first.estimate)
-    above = math.hypot(second.high - second.estimate, first.estimate - first.low)
-    return Estimate(difference, difference - below, difference + above)
 
 
 def _welch_degrees(a: _Estimator, b: _Estimator) -> float:

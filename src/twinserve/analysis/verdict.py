@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,21 +46,21 @@ class Candidate:
     def error_share(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
 
+    @property
+    def p95_ms(self) -> float:
+        return self.p95.estimate if self.p95 else math.nan
+
     def meets(self, objective: Objective) -> bool:
-        return (
-            self.p95 is not None
-            and self.p95.estimate <= objective.p95_ms
-            and self.error_share < objective.error_share
-        )
+        return self.p95_ms <= objective.p95_ms and self.error_share < objective.error_share
 
 
 @dataclass(frozen=True)
 class Evidence:
     """Everything a verdict rests on; ``difference`` is of p95, second candidate minus first.
 
-    ``scope`` says what the run is valid for, ``local`` whether it ran on one machine, ``detectable_ms``
-    the smallest difference it would have seen, ``blocks_needed`` how many blocks a side would narrow
-    the interval to what the rule asks for, ``remarks`` are sentences about the run itself.
+    ``scope`` says what the run is valid for, ``local`` whether it ran on one machine,
+    ``detectable_ms`` the smallest difference it would have seen, ``blocks_needed`` how many blocks
+    a side would tell if the estimate stays, ``remarks`` are sentences about the run itself.
     """
 
     first: Candidate
@@ -113,16 +114,14 @@ def _choose(evidence: Evidence) -> tuple[str, str]:
 def _by_difference(evidence: Evidence) -> tuple[str, str]:
     """Both sides meet the objective: the lower p95, as far as the interval tells it."""
     first, second = evidence.candidates
-    difference = evidence.difference
-    if difference is None or second.p95 is None:
-        return UNDETERMINED, _untold([first, second])
-    match classify(difference, second.p95.estimate):
+    difference = evidence.difference or Estimate(second.p95_ms - first.p95_ms, None, None)
+    match classify(difference, second.p95_ms):
         case Finding.EQUIVALENT:
             return EITHER, _alike(evidence)
         case Finding.FIRST:
-            return first.name, _faster(first, second)
+            return first.name, _faster(evidence, first, second)
         case Finding.SECOND:
-            return second.name, _faster(second, first)
+            return second.name, _faster(evidence, second, first)
         case Finding.INCONCLUSIVE:
             return UNDETERMINED, _too_wide(evidence, difference)
 
@@ -160,7 +159,7 @@ def _one_fits(evidence: Evidence, fit: Candidate) -> str:
     other = evidence.second if fit is evidence.first else evidence.first
     return (
         f"Choose the {fit.name}: it answers 95 of 100 requests within {_p95(fit)}, while "
-        f"{_miss(other, evidence.objective)}."
+        f"{_miss(other, evidence.objective)}{_place(evidence)}."
     )
 
 
@@ -168,21 +167,21 @@ def _alike(evidence: Evidence) -> str:
     first, second = evidence.candidates
     return (
         f"Choose either: the {first.name} and the {second.name} answer equally fast, to within "
-        f"{share(EQUIVALENCE)} (p95 {_p95(first)} against {_p95(second)})."
+        f"{share(EQUIVALENCE)} (p95 {_p95(first)} against {_p95(second)}){_place(evidence)}."
     )
 
 
-def _faster(fast: Candidate, slow: Candidate) -> str:
-    ratio = _p95_ms(slow) / _p95_ms(fast)
+def _faster(evidence: Evidence, fast: Candidate, slow: Candidate) -> str:
+    ratio = slow.p95_ms / fast.p95_ms
     return (
         f"The {fast.name} answers {times_as(ratio)} as fast as the {slow.name} "
-        f"(p95 {_p95(fast)} against {_p95(slow)})."
+        f"(p95 {_p95(fast)} against {_p95(slow)}){_place(evidence)}."
     )
 
 
 def _too_wide(evidence: Evidence, difference: Estimate) -> str:
     needed = evidence.blocks_needed
-    remedy = f"; about {needed} blocks a side would tell" if needed else ""
+    remedy = f"; about {needed} blocks a side would tell, if it stays so" if needed else ""
     return (
         f"This run cannot say which to choose: the difference of p95 lies anywhere from "
         f"{span(difference)}, past zero and past {share(EQUIVALENCE)}{remedy}."
@@ -192,7 +191,7 @@ def _too_wide(evidence: Evidence, difference: Estimate) -> str:
 def _miss(candidate: Candidate, objective: Objective) -> str:
     """What of the objective a side misses, in words."""
     misses = []
-    if candidate.p95 is not None and candidate.p95.estimate > objective.p95_ms:
+    if candidate.p95_ms > objective.p95_ms:
         misses.append(
             f"takes up to {_p95(candidate)} for 95 of 100 requests (allowed are "
             f"{time(objective.p95_ms)})"
@@ -229,8 +228,9 @@ def _difference_reasons(evidence: Evidence) -> list[str]:
     if evidence.difference is None:
         return []
     first, second = evidence.candidates
+    estimate = time(evidence.difference.estimate)
     reasons = [
-        f"Difference of p95, {second.name} minus {first.name}: {time(evidence.difference.estimate)} "
+        f"Difference of p95, {second.name} minus {first.name}: {estimate} "
         f"({span(evidence.difference)}, {share(CONFIDENCE)} confidence)."
     ]
     if evidence.detectable_ms is not None:
@@ -265,9 +265,9 @@ def _gate_reasons(evidence: Evidence) -> list[str]:
 
 
 def _p95(candidate: Candidate) -> str:
-    return time(_p95_ms(candidate))
+    return time(candidate.p95_ms)
 
 
-def _p95_ms(candidate: Candidate) -> float:
-    assert candidate.p95 is not None
-    return candidate.p95.estimate
+def _place(evidence: Evidence) -> str:
+    """A local figure is never passed off as a cloud one."""
+    return ", measured on one machine" if evidence.local else ""

@@ -1,4 +1,5 @@
-"""A generator as an OpenVINO graph: latent (1, latent) -> picture (1, 3, side, side), not clipped."""
+"""A generator as an OpenVINO graph: latent (1, latent) -> picture (1, 3, side, side), not
+clipped."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from types import ModuleType
 def openvino() -> ModuleType:
     """The ``openvino`` module, imported once.
 
-    ``openvino/__init__.py`` tries ``from openvino.tools.ovc import convert_model`` and goes on without
-    it after an ImportError. That package sends an event through ``openvino_telemetry`` as it loads and
-    doubles the import time, so it is marked as not importable first.
+    ``openvino/__init__.py`` tries ``from openvino.tools.ovc import convert_model`` and goes on
+    without it after an ImportError. That package sends an event through ``openvino_telemetry`` as
+    it loads and doubles the import time, so it is marked as not importable first.
     """
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     import openvino as module

@@ -1,8 +1,9 @@
 """Where bundles are looked for, and by which names.
 
 A model is named by the folder of a bundle, by the name of a bundle in ``$TWINSERVE_MODELS``, in the
-user's data folder or in the installed ``twinserve-faces`` package, or as ``random-<resolution>``: seeded
-random weights made on the spot, so that everything runs where no trained bundle is installed.
+user's data folder or in the installed ``twinserve-faces`` package, or as ``random-<resolution>``:
+seeded random weights made on the spot, so that everything runs where no trained bundle is
+installed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A generator's weights as a bundle holds them: plain arrays, constants folded, upsampling fused.
 
 The network is the Progressive GAN's generator (Karras et al., ICLR 2018; see
-``twinserve.training.networks``) with every equalisation constant multiplied into its weight, and each
-nearest-neighbour upsampling joined with the 3x3 convolution behind it into one transposed 4x4
+``twinserve.training.networks``) with every equalisation constant multiplied into its weight, and
+each nearest-neighbour upsampling joined with the 3x3 convolution behind it into one transposed 4x4
 convolution of stride 2.
 """
 
@@ -48,8 +48,9 @@ class GeneratorWeights:
 def fuse_upsampling(weight: Array) -> Array:
     """(out, in, 3, 3) behind a 2x nearest upsampling -> (in, out, 4, 4) of stride 2, padding 1.
 
-    Each of the four taps along an axis is the sum of the kernel taps that meet the same source pixel:
-    T[t] = W[2 - t] + W[3 - t], taps outside 0..2 being zero. Exact algebra, 37 % fewer operations.
+    Each of the four taps along an axis is the sum of the kernel taps that meet the same source
+    pixel: T[t] = W[2 - t] + W[3 - t], taps outside 0..2 being zero. Exact algebra, 37 % fewer
+    operations.
     """
     flipped = np.pad(weight[:, :, ::-1, ::-1], ((0, 0), (0, 0), (1, 1), (1, 1)))
     rows = flipped[:, :, 1:, :] + flipped[:, :, :-1, :]

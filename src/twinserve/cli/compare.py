@@ -9,8 +9,15 @@ from pathlib import Path
 
 import click
 
+from twinserve.bundle.bundle import BundleFacts
 from twinserve.bundle.store import bundle_facts, default_model
-from twinserve.cli.options import duration_option, model_option, needs, say_model
+from twinserve.cli.options import (
+    duration_option,
+    model_option,
+    needs,
+    platform_sentence,
+    say_model,
+)
 from twinserve.cli.progress import Meter, progress
 from twinserve.cli.verdict import analyse, format_verdict
 from twinserve.deployment import fair_defaults
@@ -76,10 +83,11 @@ def command(
         import vl_convert  # noqa: F401
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     workload = workload_of(profile, users, duration, images, seed)
+    facts = bundle_facts(model or default_model())
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
     interrupted = False
     try:
-        _measure(run, workload, model or default_model())
+        _measure(run, workload, model or default_model(), facts)
     except KeyboardInterrupt:
         interrupted = True
         click.echo("Interrupted: analysing what was measured until now.", err=True)
@@ -90,11 +98,10 @@ def command(
         raise KeyboardInterrupt
 
 
-def _measure(run: RunDirectory, workload: Workload, model: str) -> None:
-    facts = bundle_facts(model)
+def _measure(run: RunDirectory, workload: Workload, model: str, facts: BundleFacts) -> None:
     say_model(facts)
     with LocalPlatform(
-        fair_defaults(model, idle_s=IDLE_S),
+        list(fair_defaults(model, idle_s=IDLE_S).values()),
         events=run.events,
         resources=run.resources,
         log=run.path / "instances.log",
@@ -106,13 +113,13 @@ def _measure(run: RunDirectory, workload: Workload, model: str) -> None:
             hardware=this_hardware(capacity.cores, capacity.memory_mib),
             runner="process",
             deployments=platform.deployments,
-            cap=platform.cap,
+            cap=platform_sentence(platform),
             model=ModelFacts(
                 facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use
             ),
             workload=workload,
         )
-        click.echo(platform.cap, err=True)
+        click.echo(platform_sentence(platform), err=True)
         click.echo(
             f"Load: {workload.users} users, {workload.blocks} blocks of {workload.block_s:g} s a "
             f"side; about {load_seconds(workload) + 15:.0f} s in all. Run: {run.path}",

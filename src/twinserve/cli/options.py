@@ -11,6 +11,7 @@ import click
 
 from twinserve.bundle.bundle import BundleFacts
 from twinserve.errors import UsageError
+from twinserve.runtime.platform import LocalPlatform
 
 
 def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +32,11 @@ def say_model(facts: BundleFacts) -> None:
             "  pip install ./packages/faces   (non-commercial research only)",
             err=True,
         )
+
+
+def platform_sentence(platform: LocalPlatform) -> str:
+    """How many instances this machine carries and which limits hold on it, said once for both."""
+    return " ".join(dict.fromkeys([*platform.cap.values(), *platform.limits.values()]))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import click
 
 from twinserve.bundle.store import bundle_facts, default_model
-from twinserve.cli.options import duration_option, model_option, say_model
+from twinserve.cli.options import duration_option, model_option, platform_sentence, say_model
 from twinserve.deployment import SIDES, fair_defaults
 from twinserve.page.server import PageSide, page_at
 from twinserve.runtime.platform import LocalPlatform
@@ -42,9 +42,10 @@ def command(
     name = model or default_model()
     say_model(bundle_facts(name))
     ports = dict(zip(SIDES, (container_port, function_port), strict=True))
+    deployments = list(fair_defaults(name, idle_s=idle).values())
     try:
-        with LocalPlatform(fair_defaults(name, idle_s=idle), ports=ports) as platform:
-            click.echo(platform.cap, err=True)
+        with LocalPlatform(deployments, ports=ports) as platform:
+            click.echo(platform_sentence(platform), err=True)
             asyncio.run(_serve(platform, port))
     except KeyboardInterrupt:
         click.echo("Stopped; nothing is left running.", err=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twinserve.analysis.comparison import Comparison
     from twinserve.records.run import RunDirectory
 
+PAGE_HINT = "See both sides answer on a page: twinserve up"
 SIGNS = {"pass": "ok", "fail": "FAILED", "unknown": "unknown"}
 
 
@@ -39,7 +40,7 @@ def format_verdict(comparison: Comparison, run: RunDirectory) -> Iterator[str]:
     yield from (f"  - {reason}" for reason in verdict.reasons)
     yield "Gates: " + ", ".join(f"{gate.name} {SIGNS[gate.status]}" for gate in comparison.gates)
     yield f"Report: {run.report}"
-    yield "See both sides answer on a page: twinserve up"
+    yield PAGE_HINT
 
 
 def open_in_browser(path: Path) -> bool:

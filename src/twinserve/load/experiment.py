@@ -15,7 +15,8 @@ FAILURE_PAUSE_S = 0.1  # a dead side must not be asked thousands of times a seco
 
 
 class Experiment:
-    """Loads the gateways at ``urls`` (side -> URL) by a workload; every row goes to ``on_sample``."""
+    """Loads the gateways at ``urls`` (side -> URL) by a workload; every row goes to
+    ``on_sample``."""
 
     def __init__(
         self,
@@ -36,7 +37,8 @@ class Experiment:
         return await check_equality(self._sender, self._urls, self._keep)
 
     async def warm_up(self) -> None:
-        """Load each side for ``warmup_s``, so that the blocks meet caches and pools as they stay."""
+        """Load each side for ``warmup_s``, so that the blocks meet caches and pools as they
+        stay."""
         for side in self._urls:
             await self._load(side, Phase.WARMUP, -1, -1, self._workload.warmup_s)
 

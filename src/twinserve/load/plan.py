@@ -19,8 +19,8 @@ class PlannedBlock:
 def draw_blocks(sides: tuple[str, str], pairs: int, seed: int) -> list[PlannedBlock]:
     """``pairs`` adjacent pairs of blocks, the order within each pair drawn by the seed.
 
-    Adjacent pairs, since a host that slows down over the run would otherwise be taken for a difference
-    between the sides.
+    Adjacent pairs, since a host that slows down over the run would otherwise be taken for a
+    difference between the sides.
     """
     drawn = random.Random(seed)  # noqa: S311 - an experiment's order, not a secret
     order = [side for _ in range(pairs) for side in drawn.sample(sides, 2)]
@@ -28,7 +28,8 @@ def draw_blocks(sides: tuple[str, str], pairs: int, seed: int) -> list[PlannedBl
 
 
 def request_seeds(seed: int, pair: int, user: int) -> Iterator[int]:
-    """The seeds of one user's requests: the same for both sides of a pair, so both do equal work."""
+    """The seeds of one user's requests: the same for both sides of a pair, so both do equal
+    work."""
     drawn = random.Random(f"{seed} {pair} {user}")  # noqa: S311
     while True:
         yield drawn.getrandbits(32)

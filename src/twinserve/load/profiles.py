@@ -42,7 +42,8 @@ def workload_of(
     images: int | None = None,
     seed: int | None = None,
 ) -> Workload:
-    """A profile with some of its numbers replaced; ``duration_s`` is the load of both sides together.
+    """A profile with some of its numbers replaced; ``duration_s`` is the load of both sides
+    together.
 
     Raises:
         UsageError: the duration is too short for the profile's blocks.

@@ -76,7 +76,8 @@ class Sender:
     async def send(
         self, target: Target, images: int, seed: int, due_us: int | None = None
     ) -> Outcome:
-        """POST /generate and read the answer to its last byte; never raises for a failed request."""
+        """POST /generate and read the answer to its last byte; never raises for a failed
+        request."""
         body = msgspec.json.encode({"num_images": images, "seed": seed})
         seen = SimpleNamespace(connected_us=None)
         answer = _Answer()

@@ -1,12 +1,12 @@
 """The page's own server: the page, its static files, and the way through to both gateways.
 
-The browser speaks to this one origin only. What it asks of a side is handed to that side's gateway and
-streamed back, so that no gateway needs to allow other origins.
+The browser speaks to this one origin only. What it asks of a side is handed to that side's gateway
+and streamed back, so that no gateway needs to allow other origins.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -70,16 +70,6 @@ class PageSide:
         )
 
 
-async def serve(sides: Mapping[str, PageSide], host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve the page until cancelled.
-
-    Raises:
-        RuntimeFailure: the port is taken or may not be listened on.
-    """
-    async with page_at(sides, host, port):
-        await asyncio.Event().wait()
-
-
 @asynccontextmanager
 async def page_at(
     sides: Mapping[str, PageSide], host: str = "127.0.0.1", port: int = 8080
@@ -108,8 +98,8 @@ async def page_at(
 def create_page(sides: Mapping[str, PageSide], answer_s: float = ANSWER_S) -> web.Application:
     """The application: ``/``, ``/static/…``, ``/sides`` and for each side the way to its gateway.
 
-    Functions stand left of containers, else ``sides`` keeps its order. A gateway that says nothing for
-    ``answer_s`` is given up with a 504, one that cannot be reached with a 502.
+    Functions stand left of containers, else ``sides`` keeps its order. A gateway that says nothing
+    for ``answer_s`` is given up with a 504, one that cannot be reached with a 502.
     """
     app = web.Application(middlewares=[_problems])
     app.on_response_prepare.append(_secure)
@@ -155,13 +145,13 @@ def _forwarder(side: PageSide, path: str, answer_s: float) -> Handler:
             return _problem(
                 504,
                 "The gateway does not answer",
-                f"{side.url} said nothing for {answer_s:g} s; look at what `twinserve up` printed.",
+                f"{side.url} said nothing for {answer_s:g} s; look at what twinserve up printed.",
             )
         except aiohttp.ClientError as error:
             return _problem(
                 502,
                 "The gateway cannot be reached",
-                f"{side.url} is not answering ({_reason(error)}); start it with `twinserve up`.",
+                f"{side.url} is not answering ({_reason(error)}); start it with twinserve up.",
             )
 
     return forward
@@ -207,7 +197,8 @@ async def _stream_back(request: web.Request, answer: aiohttp.ClientResponse) -> 
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
     except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError):
-        # The status has gone out: only a broken connection can still say that the answer is not whole.
+        # The status has gone out: only a broken connection can still say that the answer is not
+        # whole.
         if request.transport is not None:
             request.transport.abort()
         return response
@@ -217,7 +208,8 @@ async def _stream_back(request: web.Request, answer: aiohttp.ClientResponse) -> 
 
 def _reason(error: aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or "no connection"
+        number = error.os_error.errno
+        return os.strerror(number) if number else "no connection"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     return type(error).__name__

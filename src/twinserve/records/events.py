@@ -11,8 +11,8 @@ from twinserve.records.lines import whole_lines
 
 
 class EventKind(StrEnum):
-    """``START``: asked for; ``READY``: answers; ``IDLE``: has no request left; ``STOP``: ended by the
-    gateway; ``KILLED``: ended by something else; ``FAILED``: never became ready."""
+    """``START``: asked for; ``READY``: answers; ``IDLE``: has no request left; ``STOP``: ended by
+    the gateway; ``KILLED``: ended by something else; ``FAILED``: never became ready."""
 
     START = "start"
     READY = "ready"

@@ -17,7 +17,8 @@ class ResourceRow:
     """One reading of one instance (all its processes together).
 
     ``cpu_percent`` is of one core (200 = two cores busy) over the time since the reading before;
-    ``memory_mib`` is the proportional set size where the system tells it, else the resident set size.
+    ``memory_mib`` is the proportional set size where the system tells it, else the resident set
+    size.
     """
 
     at_ms: float  # epoch

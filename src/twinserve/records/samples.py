@@ -1,7 +1,7 @@
 """``samples.csv``: one row a request, JMeter's columns first, then our own.
 
-JMeter's *elapsed*, *Latency* and *Connect* are whole milliseconds there; the exact times stand beside
-them in microseconds since the run began, so that nothing is rounded away.
+JMeter's *elapsed*, *Latency* and *Connect* are whole milliseconds there; the exact times stand
+beside them in microseconds since the run began, so that nothing is rounded away.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ class Sample:
     """One request as the load generator saw it; ``*_us`` are microseconds since the run began.
 
     A request that got no answer has ``status`` 0, the exception's text as ``failure`` and None for
-    what did not happen. ``process_ms``, ``queue_ms`` and ``cold_ms`` are the service's and the gateway's
-    own words (``Server-Timing``); ``cold_ms`` is above 0 when the request waited for an instance to start.
+    what did not happen. ``process_ms``, ``queue_ms`` and ``cold_ms`` are the service's and the
+    gateway's own words (``Server-Timing``); ``cold_ms`` is above 0 when the request waited for an
+    instance to start.
     """
 
     side: str
@@ -155,7 +156,8 @@ class SampleWriter(CsvWriter):
 
 
 def read_samples(path: Path) -> pl.DataFrame:
-    """Every whole row of a ``samples.csv``, with ``elapsed_ms``, ``latency_ms``, ``connect_ms`` exact.
+    """Every whole row of a ``samples.csv``, with ``elapsed_ms``, ``latency_ms``, ``connect_ms``
+    exact.
 
     Raises:
         RecordError: the file is missing or empty.
@@ -164,11 +166,9 @@ def read_samples(path: Path) -> pl.DataFrame:
 
     numbers = ("process_ms", "queue_ms", "cold_ms")
     whole = ("block", "user", "images", "seed", *(c for c in OUR_COLUMNS if c.endswith("_us")))
-    types = {name: pl.Float64 for name in numbers} | {name: pl.Int64 for name in whole}
+    types = dict.fromkeys(numbers, pl.Float64) | dict.fromkeys(whole, pl.Int64)
     texts = ("responseCode", "responseMessage", "failureMessage", "dataType", "instance", "URL")
-    frame = pl.read_csv(
-        whole_lines(path), schema_overrides=types | {name: pl.String for name in texts}
-    )
+    frame = pl.read_csv(whole_lines(path), schema_overrides=types | dict.fromkeys(texts, pl.String))
     return frame.with_columns(
         elapsed_ms=(pl.col("done_us") - pl.col("sent_us")) / 1000,
         latency_ms=(pl.col("first_byte_us") - pl.col("sent_us")) / 1000,

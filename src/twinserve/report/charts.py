@@ -17,6 +17,7 @@ PAPER = "#ffffff"
 GRID = "#e2e8f0"
 WIDTH, BOX_WIDTH, HEIGHT = 690, 110, 250
 MINUTES_FROM_S = 600
+Layers = alt.LayerChart | alt.FacetChart
 
 
 def chart(data: FigureData, labels: dict[str, str]) -> alt.HConcatChart:
@@ -26,7 +27,7 @@ def chart(data: FigureData, labels: dict[str, str]) -> alt.HConcatChart:
     """
     chosen = alt.Scale(domain=list(labels.values()), range=[FIRST_COLOUR, SECOND_COLOUR])
     title = f"{data.measure.title} in {data.measure.unit}, over the time of the run"
-    return (
+    figure: alt.HConcatChart = (
         alt.hconcat(
             _over_time(data, labels, chosen),
             _spread(data, labels, chosen),
@@ -44,10 +45,12 @@ def chart(data: FigureData, labels: dict[str, str]) -> alt.HConcatChart:
         .configure_title(color=INK, fontSize=12, fontWeight=600, anchor="start", offset=8)
         .configure_legend(
             labelColor=INK, labelFontSize=12, title=None, orient="top", offset=6, labelLimit=330,
-            symbolType="circle", symbolSize=90, symbolOpacity=1, symbolStrokeWidth=0,
+            columnPadding=44, symbolType="circle", symbolSize=90, symbolOpacity=1,
+            symbolStrokeWidth=0,
         )
         .configure_mark(aria=False)
     )  # fmt: skip
+    return figure
 
 
 def svg(figure: alt.HConcatChart) -> str:
@@ -59,7 +62,7 @@ def png(svg_text: str, scale: float = 2) -> bytes:
     return bytes(vl_convert.svg_to_png(svg_text, scale=scale))
 
 
-def _over_time(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt.LayerChart:
+def _over_time(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> Layers:
     layers = [_blocks(data, labels, colours)]
     if data.measure.is_resource:
         layers += [_line(data, labels, colours, loaded=loaded) for loaded in (False, True)]
@@ -75,28 +78,28 @@ def _blocks(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt
         {"start": _t(band.start_s, data), "end": _t(band.end_s, data), "side": labels[band.side]}
         for band in data.bands
     ]
-    return (
+    marked: alt.Chart = (
         _chart(rows)
         .mark_rect(opacity=0.09)
         .encode(x=_time_axis("start", data), x2="end:Q", color=_colour(colours))
     )
+    return marked
 
 
 def _dots(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt.Chart:
-    return (
+    marked: alt.Chart = (
         _chart(_points(data, labels, ~_above(data)))
         .mark_circle(size=9, opacity=0.5)
         .encode(x=_time_axis("at", data), y=_value_axis("value", data), color=_colour(colours))
     )
+    return marked
 
 
-def _line(
-    data: FigureData, labels: dict[str, str], colours: alt.Scale, loaded: bool
-) -> alt.Chart:
+def _line(data: FigureData, labels: dict[str, str], colours: alt.Scale, loaded: bool) -> alt.Chart:
     """The readings joined up: faint through the whole run, strong within the side's own blocks."""
     rows = _points(data, labels, pl.col("block").is_not_null() if loaded else pl.lit(True))
     strokes = {"strokeWidth": 2, "opacity": 1} if loaded else {"strokeWidth": 1, "opacity": 0.3}
-    return (
+    marked: alt.Chart = (
         _chart(rows)
         .mark_line(strokeCap="round", point={"size": 7} if loaded else False, **strokes)
         .encode(
@@ -106,15 +109,17 @@ def _line(
             detail="block:N" if loaded else alt.Undefined,
         )
     )
+    return marked
 
 
 def _beyond(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt.Chart:
     """What lies above the range, as triangles at its upper edge."""
-    return (
+    marked: alt.Chart = (
         _chart(_points(data, labels, _above(data)))
         .mark_point(shape="triangle-up", size=28, filled=True, opacity=0.9)
         .encode(x=_time_axis("at", data), y=_value_axis("value", data), color=_colour(colours))
     )
+    return marked
 
 
 def _medians(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt.Chart:
@@ -128,7 +133,7 @@ def _medians(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> al
         for band in data.bands
         if band.median is not None
     ]
-    return (
+    marked: alt.Chart = (
         _chart(rows)
         .mark_rule(strokeWidth=2.6, strokeCap="round")
         .encode(
@@ -138,9 +143,10 @@ def _medians(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> al
             color=_colour(colours),
         )
     )
+    return marked
 
 
-def _spread(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> alt.LayerChart:
+def _spread(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> Layers:
     rows = [
         {"side": labels[box.side]}
         | {p: _short(min(getattr(box, p), data.top)) for p in ("p5", "p25", "p50", "p75", "p95")}
@@ -180,7 +186,7 @@ def _above(data: FigureData) -> pl.Expr:
 
 
 def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.Data(values=rows))
+    return alt.Chart(pl.DataFrame(rows))
 
 
 def _time_axis(field: str, data: FigureData) -> alt.X:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure: ``key`` as in ``comparison.json``, ``stem`` the figure's file name without suffix."""
+    """One measure: ``key`` as in ``comparison.json``, ``stem`` begins its figure's file names."""
 
     key: str
     stem: str
@@ -35,8 +35,8 @@ ELAPSED = Measure(
     "elapsed",
     "Response time (elapsed)",
     "ms",
-    "From just before the request is sent until just after the last byte of the answer has arrived, "
-    "connecting included.",
+    "From just before the request is sent until just after the last byte of the answer "
+    "has arrived, connecting included.",
 )
 LATENCY = Measure(
     "latency_ms",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from twinserve.analysis.comparison import Estimate, Summary
 
-UNDETERMINED = "–"
+UNDETERMINED = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def format_number(value: float) -> str:
-    """1234.5 -> '1,234' or '1,235', 83.04 -> '83.0', 0.3812 -> '0.381', -5 -> '−5.00'."""
+    """1234.6 -> '1,235', 83.04 -> '83.0', 0.3812 -> '0.381'; a minus is U+2212."""
     size = abs(value)
     digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
     text = f"{size:,.{digits}f}"
-    return text if float(text.replace(",", "")) == 0 or value > 0 else f"−{text}"
+    return text if float(text.replace(",", "")) == 0 or value > 0 else f"{MINUS}{text}"
 
 
 def format_signed(value: float) -> str:
@@ -28,7 +29,7 @@ def format_limit(value: float | None, signed: bool = False) -> str:
 
 
 def format_interval(estimate: Estimate, signed: bool = False) -> str:
-    """'21.0 to 52.0'; a limit that the data cannot give is '–'."""
+    """'21.0 to 52.0'; a limit that the data cannot give is a dash."""
     if estimate.low is None and estimate.high is None:
         return UNDETERMINED
     return f"{format_limit(estimate.low, signed)} to {format_limit(estimate.high, signed)}"

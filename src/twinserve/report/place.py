@@ -18,7 +18,7 @@ NOT_MEASURED = (
     ("Cost", "no price book is applied yet; the choice rests on times and errors alone."),
     (
         "Throttling",
-        "no limit on CPU or memory was enforced on the instances, as a platform would do.",
+        "no platform held the instances to their CPU and memory, and none is recorded here.",
     ),
 )
 FILES = (
@@ -80,13 +80,16 @@ def measured_facts(manifest: Manifest) -> list[tuple[str, str]]:
 def workload_words(manifest: Manifest) -> str:
     """Users, blocks, seconds and images in one or two sentences."""
     load = manifest.workload
-    pause = f"after a pause of {format_number(load.think_s)} s" if load.think_s else "at once"
+    pause = f"{load.think_s:g} s later," if load.think_s else "at once"
+    users, images, blocks = (
+        format_count(number, name)
+        for number, name in ((load.users, "user"), (load.images, "image"), (load.blocks, "block"))
+    )
     return (
-        f"{format_count(load.users, 'user')} at a time, each sending the next request {pause} when its "
-        f"answer is there (a closed loop), {format_count(load.images, 'image')} a request, a new "
-        f"connection for each request. {format_count(load.blocks, 'block')} of "
-        f"{format_number(load.block_s)} s a side, in adjacent pairs whose order was drawn with seed "
-        f"{load.seed}; {format_number(load.warmup_s)} s of warm-up before, not counted. "
+        f"{users} at a time, each sending the next request {pause} when its answer is there "
+        f"(a closed loop), {images} a request, a new connection for each request. "
+        f"{blocks} of {load.block_s:.3g} s a side, in adjacent pairs whose order was drawn with "
+        f"seed {load.seed}; {load.warmup_s:.3g} s of warm-up a side before, not counted. "
         f"Profile: {load.profile}."
     )
 
@@ -106,8 +109,7 @@ def _deployment(side: str, manifest: Manifest) -> str:
     }[found.kind]
     what = side_label(side, manifest)
     return (
-        f"{what[0].upper()}{what[1:]}: {how}, {format_number(found.cpu).rstrip('0').rstrip('.')} CPU, "
-        f"{found.memory_mib / 1024:g} GiB, "
+        f"{what[0].upper()}{what[1:]}: {how}, {found.cpu:g} CPU, {found.memory_mib / 1024:g} GiB, "
         f"{format_count(found.concurrency, 'request')} at a time an instance, "
         f"{found.min_instances:,} to {format_count(found.max_instances, 'instance')}, "
         f"stopped after {found.idle_s:g} s without requests."
@@ -117,7 +119,7 @@ def _deployment(side: str, manifest: Manifest) -> str:
 def _model(manifest: Manifest) -> str:
     model = manifest.model
     return (
-        f"{model.name}, {model.resolution}×{model.resolution} pixels, "
+        f"{model.name}, {model.resolution} by {model.resolution} pixels, "
         f"content hash {model.content_hash[:12]}. Both sides ran the same bundle."
     )
 

@@ -8,10 +8,12 @@ import polars as pl
 
 from twinserve.records.manifest import Block, Manifest
 from twinserve.records.samples import Phase
-from twinserve.report.measures import Measure
+from twinserve.report.measures import CPU, Measure
 
-MOST_POINTS = 1_000  # a side; the page inlines every point of five figures
-KEPT_TAIL = 0.99  # slower requests than this quantile are always drawn
+MOST_POINTS = 1_200  # a side; the page inlines every point of five figures
+HIGHEST_KEPT = 100  # drawn in any case, so that thinning hides no outlier
+WORTH_CUTTING = 1.3  # times the range: outliers nearer than that are shown where they are
+READING_S = 1.0  # a CPU reading tells of the second before it
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Box:
 class Series:
     """One side in one figure.
 
-    ``points`` has the columns ``at_s, value, block``; ``total`` rows were recorded, ``beyond`` of them lie
-    above the figure's range, ``first_block`` and ``last_block`` are the means of the side's own first and
-    last block.
+    ``points`` has the columns ``at_s, value, block``; ``total`` rows were recorded, ``beyond`` of
+    them lie above the figure's range, ``first_block`` and ``last_block`` are the means of the
+    side's own first and last block.
     """
 
     side: str
@@ -51,7 +53,8 @@ class Series:
     beyond: int
     first_block: float | None
     last_block: float | None
-    slowest_cold: float | None = None
+    cold: int  # requests that waited for an instance to start
+    slowest_cold: float | None
 
     @property
     def shown(self) -> int:
@@ -113,10 +116,10 @@ def resource_rows(measure: Measure, manifest: Manifest, resources: pl.DataFrame)
 
     Columns as :func:`request_rows`; ``block`` is null while the other side was loaded.
     """
-    at_s = (pl.col("at_ms") - manifest.started_epoch_ms) / 1e3 - begin_s(manifest)
+    run_s = (pl.col("at_ms") - manifest.started_epoch_ms) / 1e3
     end_s = max((block.end_us for block in manifest.blocks), default=0) / 1e6 - begin_s(manifest)
-    by_instance = resources.group_by("side", "instance", second=at_s.floor()).agg(
-        at_s=at_s.mean(), value=pl.col(measure.key).mean()
+    by_instance = resources.group_by("side", "instance", second=run_s.floor()).agg(
+        at_s=run_s.mean() - begin_s(manifest), value=pl.col(measure.key).mean()
     )
     rows = (
         by_instance.group_by("side", "second")
@@ -124,14 +127,15 @@ def resource_rows(measure: Measure, manifest: Manifest, resources: pl.DataFrame)
         .filter(pl.col("at_s").is_between(0, end_s))
         .sort("at_s", "side")
     )
-    return rows.select("side", "at_s", "value", block=_own_block(manifest), cold=pl.lit(False))
+    own = _own_block(manifest, lag_s=READING_S if measure is CPU else 0)
+    return rows.select("side", "at_s", "value", block=own, cold=pl.lit(False))
 
 
 def drawn(measure: Measure, manifest: Manifest, rows: pl.DataFrame) -> FigureData:
     """The rows of both sides cut to a robust range and thinned."""
     measured = rows.filter(pl.col("block").is_not_null())
     top = robust_top([_of(rows, side) for side in manifest.sides])
-    first, second = (_series(measure, _of(rows, side), side, top) for side in manifest.sides)
+    first, second = (_series(_of(rows, side), side, top) for side in manifest.sides)
     boxes = tuple(
         _box(_of(measured, side), side) for side in manifest.sides if _of(measured, side).height
     )
@@ -141,21 +145,20 @@ def drawn(measure: Measure, manifest: Manifest, rows: pl.DataFrame) -> FigureDat
 def robust_top(sides: list[pl.DataFrame]) -> float:
     """The end of the vertical range: far enough for the bulk of both sides, whatever the outliers.
 
-    A side asks for its largest value, but for no more than its p95 and twice the way from its median to
-    its p95.
+    A side asks for its largest value, unless that lies well beyond its p95 and twice the way
+    from its median to its p95: then for the latter.
     """
     wanted = [_wanted_top(rows["value"]) for rows in sides if rows.height]
     return max(wanted, default=1.0) * 1.04 or 1.0
 
 
 def thin(rows: pl.DataFrame, most: int = MOST_POINTS) -> pl.DataFrame:
-    """Every n-th row by time, with every cold start and the slowest 1 %, where there are over ``most``."""
+    """Where there are over ``most`` rows: every n-th of them by time, and the highest 100."""
     if rows.height <= most:
         return rows
     step = -(-rows.height // most)
-    tail = rows["value"].quantile(KEPT_TAIL, "linear")
-    kept = (pl.int_range(pl.len()) % step == 0) | (pl.col("value") > tail) | pl.col("cold")
-    return rows.filter(kept)
+    rank = pl.col("value").rank("ordinal", descending=True)
+    return rows.filter((pl.int_range(pl.len()) % step == 0) | (rank <= HIGHEST_KEPT))
 
 
 def begin_s(manifest: Manifest) -> float:
@@ -165,21 +168,22 @@ def begin_s(manifest: Manifest) -> float:
 
 def _wanted_top(values: pl.Series) -> float:
     p50, p95, largest = (float(values.quantile(p, "linear") or 0) for p in (0.5, 0.95, 1))
-    return min(largest, p95 + 2 * (p95 - p50)) if p95 > p50 else largest
+    fence = p95 + 2 * (p95 - p50)
+    return fence if p95 > p50 and largest > WORTH_CUTTING * fence else largest
 
 
-def _series(measure: Measure, rows: pl.DataFrame, side: str, top: float) -> Series:
+def _series(rows: pl.DataFrame, side: str, top: float) -> Series:
     blocks = rows.drop_nulls("block").group_by("block").agg(pl.col("value").mean()).sort("block")
     means = blocks["value"].to_list()
     cold = rows.filter("cold")["value"].to_list()
-    shown = rows if measure.is_resource else thin(rows)
     return Series(
         side=side,
-        points=shown.select("at_s", "value", "block"),
+        points=thin(rows).select("at_s", "value", "block"),
         total=rows.height,
         beyond=rows.filter(pl.col("value") > top).height,
         first_block=means[0] if means else None,
         last_block=means[-1] if means else None,
+        cold=len(cold),
         slowest_cold=max(cold, default=None),
     )
 
@@ -201,17 +205,18 @@ def _band(block: Block, manifest: Manifest, median: float | None) -> Band:
     return Band(block.side, block.start_us / 1e6 - begin, block.end_us / 1e6 - begin, median)
 
 
-def _own_block(manifest: Manifest) -> pl.Expr:
-    """The index of the block that a side's reading falls into; null outside the side's own blocks."""
+def _own_block(manifest: Manifest, lag_s: float) -> pl.Expr:
+    """The index of the side's own block that a reading tells of, or null."""
     found = pl.lit(None, dtype=pl.Int64)
-    for band, block in zip(_bands_without_values(manifest), manifest.blocks, strict=True):
-        inside = (pl.col("side") == band.side) & pl.col("at_s").is_between(band.start_s, band.end_s)
-        found = pl.when(inside).then(pl.lit(block.index)).otherwise(found)
+    for block in manifest.blocks:
+        band = _band(block, manifest, None)
+        inside = pl.col("at_s").is_between(band.start_s + lag_s, band.end_s)
+        found = (
+            pl.when(inside & (pl.col("side") == block.side))
+            .then(pl.lit(block.index))
+            .otherwise(found)
+        )
     return found
-
-
-def _bands_without_values(manifest: Manifest) -> list[Band]:
-    return [_band(block, manifest, None) for block in manifest.blocks]
 
 
 def _of(rows: pl.DataFrame, side: str) -> pl.DataFrame:

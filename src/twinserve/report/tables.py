@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinserve.analysis.comparison import Comparison, Estimate
+from twinserve.analysis.comparison import Comparison, Estimate, Summary
+from twinserve.analysis.statistics import FEWEST_BLOCKS, rows_needed
+from twinserve.records.manifest import Manifest
 from twinserve.report.measures import TABLE, Measure
 from twinserve.report.numbers import (
     UNDETERMINED,
+    format_count,
     format_interval,
     format_mean,
     format_number,
@@ -40,7 +43,7 @@ class DifferenceCell:
 
 @dataclass(frozen=True)
 class MeasureGroup:
-    """One measure: a row a side, and the differences of the two (mean, p50, p95, ratio of means)."""
+    """One measure: a row a side, and the differences of mean, p50, p95 and the ratio."""
 
     title: str
     unit: str
@@ -50,6 +53,11 @@ class MeasureGroup:
 
 STATISTICS = ("mean ± std", "p50", "p90", "p95", "p99", "max")
 DIFFERENCES = ("of means", "of medians (p50)", "of p95")
+ONLY_SOME = (
+    "a measure has too few values (an interval of p95 needs "
+    f"{rows_needed(0.95):,} a side, and CPU and memory are read once a second), or its blocks "
+    "differ so much that a limit lies outside what was measured"
+)
 NO_CELL = DifferenceCell(UNDETERMINED, "")
 
 
@@ -70,23 +78,56 @@ def measure_groups(comparison: Comparison) -> list[MeasureGroup]:
     return [_group(measure, comparison) for measure in TABLE]
 
 
-def shows_undetermined(comparison: Comparison) -> bool:
-    """Whether a dash stands anywhere in the tables."""
-    cells = [
-        text
+def confidence(comparison: Comparison) -> str:
+    """The intervals' confidence in percent: '95'."""
+    found = {difference.confidence for difference in comparison.differences.values()}
+    return " or ".join(f"{100 * value:g}" for value in sorted(found)) or "95"
+
+
+def dash_note(comparison: Comparison, manifest: Manifest) -> str:
+    """Why a dash stands where it does; empty where there is none."""
+    if not _shows_dash(comparison):
+        return ""
+    reasons = [
+        reason
+        for side in comparison.sides
+        for reason in _reasons(side, comparison.deployments[side].elapsed_ms, manifest)
+    ]
+    return f"{'; '.join(reasons) or ONLY_SOME}."
+
+
+def _reasons(side: str, elapsed: Summary | None, manifest: Manifest) -> list[str]:
+    if elapsed is None:
+        return [f"the {side} has no answered request in a finished block"]
+    blocks = sum(block.side == side for block in manifest.blocks)
+    reasons = []
+    if blocks < FEWEST_BLOCKS:
+        reasons.append(
+            f"the {side} finished {format_count(blocks, 'block')}, and an interval needs at least "
+            f"{FEWEST_BLOCKS}"
+        )
+    needed = rows_needed(0.95)
+    if elapsed.count < needed:
+        reasons.append(
+            f"the {side} answered {format_count(elapsed.count, 'request')}, and an interval of p95 "
+            f"needs at least {needed:,}"
+        )
+    return reasons
+
+
+def _shows_dash(comparison: Comparison) -> bool:
+    return any(
+        UNDETERMINED in text
         for group in measure_groups(comparison)
         for text in (
             *(cell for row in group.rows for cell in row.cells),
             *(part for cell in group.differences for part in (cell.estimate, cell.interval)),
         )
-    ]
-    return any(UNDETERMINED in text for text in cells)
+    )
 
 
 def _group(measure: Measure, comparison: Comparison) -> MeasureGroup:
-    rows = tuple(
-        MeasureRow(side, _cells(measure, comparison, side)) for side in comparison.sides
-    )
+    rows = tuple(MeasureRow(side, _cells(measure, comparison, side)) for side in comparison.sides)
     return MeasureGroup(measure.title, measure.unit, rows, _differences(measure, comparison))
 
 
@@ -102,12 +143,17 @@ def _differences(measure: Measure, comparison: Comparison) -> tuple[DifferenceCe
     found = comparison.differences.get(measure.key)
     if found is None:
         return (NO_CELL,) * (len(DIFFERENCES) + 1)
-    ratio = found.ratio_of_means
     return (
         *(_signed(estimate) for estimate in (found.mean, found.p50, found.p95)),
-        DifferenceCell(format_number(ratio.estimate), format_interval(ratio)),
+        _ratio(found.ratio_of_means),
     )
 
 
 def _signed(estimate: Estimate) -> DifferenceCell:
     return DifferenceCell(format_signed(estimate.estimate), format_interval(estimate, signed=True))
+
+
+def _ratio(ratio: Estimate | None) -> DifferenceCell:
+    if ratio is None:  # the second mean is 0
+        return NO_CELL
+    return DifferenceCell(format_number(ratio.estimate), format_interval(ratio))

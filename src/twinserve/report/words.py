@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twinserve.analysis.comparison import Comparison, Difference, SideSummary, Summary
 from twinserve.report.measures import CONNECT, CPU, ELAPSED, LATENCY, MEMORY, Measure
 from twinserve.report.numbers import (
@@ -11,7 +13,7 @@ from twinserve.report.numbers import (
     format_quantity,
     format_share,
 )
-from twinserve.report.series import FigureData, Series
+from twinserve.report.series import HIGHEST_KEPT, FigureData, Series
 
 GROWTH_SHARE = 0.10  # memory that grows by less between first and last block is not worth a word
 GROWTH_MIB = 20
@@ -23,54 +25,46 @@ def analysis(measure: Measure, comparison: Comparison, data: FigureData) -> list
 
     They name each side's mean and p95, the difference with its interval, and what is notable.
     """
-    missing = [side for side in comparison.sides if _summary(comparison, side, measure) is None]
-    if missing:
-        return [_missing(measure, missing), *_present(measure, comparison)]
-    sentences = [_means(measure, comparison), _p95s(measure, comparison)]
+    found = {side: _summary(comparison, side, measure) for side in comparison.sides}
+    present = {side: summary for side, summary in found.items() if summary}
+    if len(present) < len(found):
+        missing = [side for side in found if side not in present]
+        return [_missing(measure, missing), *_alone(measure, present)]
+    sentences = [_means(measure, present), _p95s(measure, present)]
     difference = comparison.differences.get(measure.key)
     if difference is not None:
         sentences.append(difference_sentence(measure, comparison.sides, difference))
     return [*sentences, *_notable(measure, comparison, data)]
 
 
-def difference_sentence(
-    measure: Measure, sides: tuple[str, str], difference: Difference
-) -> str:
+def difference_sentence(measure: Measure, sides: tuple[str, str], difference: Difference) -> str:
     """The difference of means with its interval, or why nothing can be said."""
-    first, second = sides
-    mean, interval = difference.mean, _interval(measure, difference)
+    mean = difference.mean
+    amount = format_quantity(abs(mean.estimate), measure.unit)
     if mean.low is None or mean.high is None:
         return (
-            f"The means differ by {format_quantity(abs(mean.estimate), measure.unit)}; "
-            "how much of that is chance, this run cannot tell: it allows no interval."
+            f"The means differ by {amount}; how much of that is chance, this run cannot tell: "
+            "it allows no interval."
         )
+    percent = f"{100 * difference.confidence:g}\N{NO-BREAK SPACE}% interval"
     if mean.low <= 0 <= mean.high:
         return (
-            f"The means differ by {format_quantity(abs(mean.estimate), measure.unit)}, which may be "
-            f"chance: the {interval} includes no difference at all."
+            f"The means differ by {amount}, which may be chance: the {percent} "
+            f"{_ends(mean.low, mean.high, measure)} includes no difference at all."
         )
-    less, more = (second, first) if mean.estimate < 0 else (first, second)
-    amount = format_quantity(abs(mean.estimate), measure.unit)
+    less, more = sides if mean.estimate > 0 else sides[::-1]
+    nearer, farther = sorted((abs(mean.low), abs(mean.high)))
     return (
-        f"On average the {less} {_less(measure, amount, more)} ({interval})"
-        f"{_times(difference, mean.estimate)}."
+        f"On average the {less} {_less(measure, amount, more)} ({percent} "
+        f"{_ends(nearer, farther, measure)}){_times(difference)}."
     )
 
 
-def reading_note(data: FigureData) -> str:
-    """How to read a figure: what is drawn, and what is not."""
-    parts = [_drawn(data.measure)]
-    if data.thinned:
-        parts.append(_thinned(data))
-    if data.beyond:
-        counts = [f"{s.beyond:,} ({s.side})" for s in data.series if s.beyond]
-        parts.append(
-            f"The vertical range leaves out the highest values so that the rest can be read: "
-            f"{format_list(counts)} of the {data.measure.rows} "
-            f"{'lies' if data.beyond == 1 else 'lie'} above it, "
-            f"{'marked by a triangle' if data.beyond == 1 else 'marked by triangles'} at the upper edge."
-        )
-    return " ".join(parts)
+def drawing_note(data: FigureData) -> str:
+    """What a figure leaves out; empty where it shows every value."""
+    return " ".join(
+        ([_thinned(data)] if data.thinned else []) + ([_cut(data)] if data.beyond else [])
+    )
 
 
 def alternative_text(measure: Measure, comparison: Comparison) -> str:
@@ -87,27 +81,22 @@ def alternative_text(measure: Measure, comparison: Comparison) -> str:
 
 def _missing(measure: Measure, sides: list[str]) -> str:
     return (
-        f"There is no {measure.title[0].lower() + measure.title[1:]} of the "
-        f"{' and of the '.join(sides)} in this run, so the two sides cannot be compared here."
-        if measure is not CPU
-        else f"There are no CPU readings of the {' and of the '.join(sides)} in this run, "
-        "so the two sides cannot be compared here."
+        f"This run has no values of the {' and of the '.join(sides)} for this measure "
+        f"({measure.title}), so the two sides cannot be compared here."
     )
 
 
-def _present(measure: Measure, comparison: Comparison) -> list[str]:
-    found = [(side, _summary(comparison, side, measure)) for side in comparison.sides]
+def _alone(measure: Measure, present: Mapping[str, Summary]) -> list[str]:
     return [
-        f"The {side} has a mean of {format_quantity(summary.mean, measure.unit)} and a 95th percentile "
-        f"of {format_quantity(summary.p95, measure.unit)}."
-        for side, summary in found
-        if summary
+        f"The {side} has a mean of {format_quantity(summary.mean, measure.unit)} and a 95th "
+        f"percentile of {format_quantity(summary.p95, measure.unit)}."
+        for side, summary in present.items()
     ]
 
 
-def _means(measure: Measure, comparison: Comparison) -> str:
-    first, second = comparison.sides
-    a, b = (format_quantity(_sure(comparison, s, measure).mean, measure.unit) for s in (first, second))
+def _means(measure: Measure, present: Mapping[str, Summary]) -> str:
+    first, second = present
+    a, b = (format_quantity(summary.mean, measure.unit) for summary in present.values())
     if measure is ELAPSED:
         return f"The {first} answered in {a} on average, the {second} in {b}."
     if measure is LATENCY:
@@ -119,26 +108,20 @@ def _means(measure: Measure, comparison: Comparison) -> str:
     return f"Under load the {first} held {a} on average, the {second} {b}."
 
 
-def _p95s(measure: Measure, comparison: Comparison) -> str:
-    values = [
-        f"{format_quantity(_sure(comparison, side, measure).p95, measure.unit)} ({side})"
-        for side in comparison.sides
-    ]
-    if measure.is_time:
-        return f"95 of 100 requests stayed within {format_list(values)}."
-    return f"In 95 of 100 readings it was at most {format_list(values)}."
-
-
-def _interval(measure: Measure, difference: Difference) -> str:
-    low, high = difference.mean.low, difference.mean.high
-    assert low is not None and high is not None  # noqa: S101 - callers checked
-    if low <= 0 <= high:
-        ends = f"{format_number(low)} to {format_number(high)}"
-    else:
-        ends = " to ".join(format_number(v) for v in sorted((abs(low), abs(high))))
-    return f"{difference.confidence:.0%} interval {ends}\N{NO-BREAK SPACE}{measure.unit}".replace(
-        "%", "\N{NO-BREAK SPACE}%", 1
+def _p95s(measure: Measure, present: Mapping[str, Summary]) -> str:
+    values = format_list(
+        [
+            f"{format_quantity(summary.p95, measure.unit)} ({side})"
+            for side, summary in present.items()
+        ]
     )
+    if measure.is_time:
+        return f"95 of 100 requests stayed within {values}."
+    return f"In 95 of 100 readings it was at most {values}."
+
+
+def _ends(low: float, high: float, measure: Measure) -> str:
+    return f"{format_number(low)} to {format_quantity(high, measure.unit)}"
 
 
 def _less(measure: Measure, amount: str, more: str) -> str:
@@ -149,15 +132,16 @@ def _less(measure: Measure, amount: str, more: str) -> str:
     return f"{verb} {amount}{noun} less than the {more}"
 
 
-def _times(difference: Difference, estimate: float) -> str:
-    ratio = difference.ratio_of_means.estimate
-    factor = ratio if estimate < 0 else 1 / ratio if ratio else 0
+def _times(difference: Difference) -> str:
+    """The ratio of the larger mean to the smaller, where it is worth a word."""
+    ratio = difference.ratio_of_means.estimate if difference.ratio_of_means else 0
+    factor = 1 / ratio if 0 < ratio < 1 else ratio
     return f": a factor of {factor:.1f}" if factor >= 1.15 else ""
 
 
 def _notable(measure: Measure, comparison: Comparison, data: FigureData) -> list[str]:
     notes = {
-        ELAPSED.key: [*_failures(comparison), *_cold_starts(comparison, data), *_slowest(comparison)],
+        ELAPSED.key: [*_failures(comparison), _cold_starts(data), *_slowest(comparison)],
         LATENCY.key: _share_of_elapsed(measure, comparison),
         CONNECT.key: _share_of_elapsed(measure, comparison),
         MEMORY.key: [sentence for series in data.series for sentence in _growth(series)],
@@ -174,17 +158,18 @@ def _failures(comparison: Comparison) -> list[str]:
     return [f"Requests that failed are not drawn: {format_list(failed)}."] if failed else []
 
 
-def _cold_starts(comparison: Comparison, data: FigureData) -> list[str]:
-    counts = [(side, summary.cold_starts) for side, summary in _summaries(comparison)]
-    total = sum(count for _, count in counts)
-    if not total:
-        return ["No request had to wait for an instance to start."]
-    slowest = max((s.slowest_cold for s in data.series if s.slowest_cold is not None), default=None)
-    by_side = format_list([f"{side} {count:,}" for side, count in counts if count])
-    text = f"{format_count(total, 'request')} waited for an instance to start ({by_side})"
-    if slowest is None:
-        return [f"{text}."]
-    return [f"{text}; the slowest of them took {format_quantity(slowest, 'ms')}."]
+def _cold_starts(data: FigureData) -> str:
+    """Requests of the blocks alone: the report's numbers leave out what waited in the warm-up."""
+    waited = [series for series in data.series if series.cold]
+    if not waited:
+        return "In the blocks, no request had to wait for an instance to start."
+    total = sum(series.cold for series in waited)
+    slowest = max(series.slowest_cold or 0 for series in waited)
+    by_side = format_list([f"{series.cold:,} ({series.side})" for series in waited])
+    return (
+        f"In the blocks, {format_count(total, 'request')} waited for an instance to start: "
+        f"{by_side}; the slowest of them took {format_quantity(slowest, 'ms')}."
+    )
 
 
 def _slowest(comparison: Comparison) -> list[str]:
@@ -198,13 +183,17 @@ def _slowest(comparison: Comparison) -> list[str]:
 
 def _share_of_elapsed(measure: Measure, comparison: Comparison) -> list[str]:
     shares = [
-        f"{format_share(part.mean, whole.mean)} ({side})"
+        (side, format_share(part.mean, whole.mean))
         for side in comparison.sides
         if (part := _summary(comparison, side, measure))
         and (whole := _summary(comparison, side, ELAPSED))
         and whole.mean
     ]
-    return [f"That is {format_list(shares)} of the mean response time."] if shares else []
+    part_of = "Latency" if measure is LATENCY else "Connecting"
+    if len({share for _, share in shares}) == 1:
+        return [f"{part_of} makes up {shares[0][1]} of the mean response time on both sides."]
+    words = format_list([f"{share} ({side})" for side, share in shares])
+    return [f"{part_of} makes up {words} of the mean response time."] if shares else []
 
 
 def _growth(series: Series) -> list[str]:
@@ -217,25 +206,19 @@ def _growth(series: Series) -> list[str]:
     ]
 
 
-def _drawn(measure: Measure) -> str:
-    if measure.is_resource:
-        return (
-            "Strong lines: the side is under load (its blocks are shaded in its colour); faint lines: "
-            "it is not. All instances of a side are added up. The boxes at the right hold the middle "
-            "half of the readings under load, the lines 90 % of them, the bar is the median."
-        )
-    return (
-        "Each dot is a request; shaded stretches are the blocks of a side, the bar in each its median. "
-        "The boxes at the right hold the middle half of all requests, the lines 90 % of them, the bar is "
-        "the median."
-    )
-
-
 def _thinned(data: FigureData) -> str:
     counts = [f"{s.shown:,} of {s.total:,} ({s.side})" for s in data.series if s.shown < s.total]
     return (
-        f"Drawn are {format_list(counts)}: every n-th request by time, and beside them every cold start "
-        "and the slowest 1 %; numbers, medians and boxes come from all of them."
+        f"Drawn are {format_list(counts)} {data.measure.rows}: every n-th by time, and the "
+        f"{HIGHEST_KEPT} highest; numbers, medians and boxes come from all of them."
+    )
+
+
+def _cut(data: FigureData) -> str:
+    counts = format_list([f"{s.beyond:,} ({s.side})" for s in data.series if s.beyond])
+    return (
+        "Values above the range, marked by \N{BLACK UP-POINTING TRIANGLE} at its edge so that the "
+        f"rest can be read: {counts}."
     )
 
 
@@ -245,10 +228,4 @@ def _summaries(comparison: Comparison) -> list[tuple[str, SideSummary]]:
 
 def _summary(comparison: Comparison, side: str, measure: Measure) -> Summary | None:
     found: Summary | None = getattr(comparison.deployments[side], measure.key)
-    return found
-
-
-def _sure(comparison: Comparison, side: str, measure: Measure) -> Summary:
-    found = _summary(comparison, side, measure)
-    assert found is not None  # noqa: S101 - analysis() looked
     return found

@@ -1,1 +1,1 @@
-"""The local platform: instances as processes, a gateway for each deployment, a supervisor over both."""
+"""The local platform: instances as processes, a gateway a deployment, a supervisor over both."""

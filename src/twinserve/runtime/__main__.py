@@ -16,6 +16,9 @@ def main() -> int:
     except TwinserveError as error:
         sys.stderr.write(f"twinserve: {error}\n")
         return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"twinserve: {error}\n")
+        return 1
     return 0
 
 

@@ -45,8 +45,8 @@ def instance_environment(
 ) -> dict[str, str]:
     """The environment as on the clouds, on top of what the supervisor has.
 
-    ``private_dir`` is this instance's own: functions-framework leaves gunicorn's control socket on, and
-    two instances in one directory would fight over it.
+    ``private_dir`` is this instance's own: functions-framework leaves gunicorn's control socket on,
+    and two instances in one directory would fight over it.
     """
     kept = {name: value for name, value in inherited.items() if name not in NOT_PASSED_ON}
     return kept | {

@@ -1,4 +1,4 @@
-"""The instances of one deployment: as many as its bookkeeping wants, each one watched to its end."""
+"""The instances of one deployment: as many as its bookkeeping wants, each watched to its end."""
 
 from __future__ import annotations
 
@@ -82,8 +82,10 @@ class Fleet:
                 await asyncio.wait_for(instance.ended(), SETTLE_S)
                 await asyncio.sleep(0)  # lets the instance's life take it off the books
 
-    def port(self, name: str) -> int:
-        return self._running[name].port
+    def port(self, name: str) -> int | None:
+        """Where the instance listens; None when it has just ended."""
+        instance = self._running.get(name)
+        return instance.port if instance else None
 
     @property
     def paused_s(self) -> float:
@@ -93,7 +95,13 @@ class Fleet:
     def targets(self) -> list[Target]:
         """What the resource recorder reads."""
         return [
-            Target(self._slots.deployment.name, name, instance.pid, slot.in_flight)
+            Target(
+                side=self._slots.deployment.name,
+                instance=name,
+                pid=instance.pid,
+                started_s=slot.started_s,
+                busy_requests=slot.in_flight,
+            )
             for name, instance in self._running.items()
             if instance.pid is not None and (slot := self._slots.instances.get(name))
         ]
@@ -106,6 +114,7 @@ class Fleet:
                 "state": self._slots.instances[name].state.value,
                 "in_flight": self._slots.instances[name].in_flight,
                 "pid": instance.pid,
+                "port": instance.port,
                 "cpus": list(instance.cpus),
             }
             for name, instance in self._running.items()
@@ -128,7 +137,8 @@ class Fleet:
         self._note(name, EventKind.START, f"on CPU {cpus}" if cpus else "on any CPU")
         try:
             await instance.start(self._session)
-            self._became_ready(name)
+            if name not in self._stops:
+                self._became_ready(name)
             reason = await instance.ended()
             if name not in self._stops:
                 self._note(name, EventKind.KILLED, reason)
@@ -139,15 +149,16 @@ class Fleet:
             await self._bury(instance)
 
     async def _bury(self, instance: Instance) -> None:
-        """Off the books first, so that what waits is served elsewhere; then the processes."""
+        """A dead one goes off the books first, so that what waits is served elsewhere at once."""
         name = instance.name
+        if name in self._stops:
+            await self._stops[name]
+        self._stops.pop(name, None)
         self._slots.remove(name)
         self._places.pop(name, None)
+        self._idle_noted.pop(name, None)
         self._changed()
-        if name in self._stops:
-            await self._stops.pop(name)
-        else:
-            await instance.kill()
+        await instance.kill()
         instance.close()
         del self._running[name]
 

@@ -1,10 +1,11 @@
-"""The front door of one deployment: it queues, starts and stops instances, and forwards requests."""
+"""The front door of one deployment: it queues, starts and stops instances, forwards requests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 
 import aiohttp
 import msgspec
@@ -38,8 +39,18 @@ TICK_S = 0.1
 LEAST_STOP_S = 1.0
 # RFC 9110 section 7.6.1; Content-Length and Expect are settled with each side anew.
 HOP_BY_HOP = frozenset(
-    "connection expect keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade".split()
+    {
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 # Without this, aiohttp would add headers that the client did not send.
 NOT_INVENTED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
@@ -164,7 +175,8 @@ class Gateway:
         self._waiting[ticket] = asyncio.get_running_loop().create_future()
         with self._released_on_error(ticket):
             self._pump()
-            self._refuse_without_hope()
+            if not self._waiting[ticket].done():
+                self._refuse_without_hope()
             await self._waiting[ticket]
         del self._waiting[ticket]
 
@@ -185,31 +197,36 @@ class Gateway:
         try:
             upstream, first = await asyncio.shield(sending)
             answer = await self._relay(request, ticket, upstream, first)
-        except (asyncio.CancelledError, ConnectionError):
+        except _BrokenOff:
+            raise
+        except BaseException:
             self._in_background(self._finish_unread(sending, ticket))
             raise
-        except NoAnswerInTime:
+        if upstream.content.at_eof():
             self._release(ticket)
-            raise
-        self._release(ticket)
+        else:
+            self._in_background(self._finish_unread(sending, ticket))
         return answer
 
     async def _send(
         self, request: web.BaseRequest, body: bytes, name: str
     ) -> tuple[aiohttp.ClientResponse, bytes]:
         """The instance's answer and the first bytes of its body."""
-        url = f"http://{HOST}:{self._fleet.port(name)}{request.rel_url.raw_path_qs}"
+        port = self._fleet.port(name)
+        if port is None:
+            raise _BrokenOff("it had just ended")
+        url = f"http://{HOST}:{port}{request.rel_url.raw_path_qs}"
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 upstream = await self._session.request(
                     request.method,
                     URL(url, encoded=True),
                     headers=_passed_on(request.headers),
-                    data=body or None,
+                    data=BytesIO(body) if body else None,
                     allow_redirects=False,
                     skip_auto_headers=NOT_INVENTED,
                 )
-                return upstream, await upstream.content.readany()
+                return upstream, await _first_chunk(upstream)
         except TimeoutError:
             raise NoAnswerInTime(name, ANSWER_WITHIN_S) from None
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -227,23 +244,34 @@ class Gateway:
         )
         answer.headers[INSTANCE_HEADER] = ticket.instance or ""
         answer.headers.add("Server-Timing", _server_timing(ticket))
-        await answer.prepare(request)
-        while chunk:
-            await answer.write(chunk)
-            try:
-                chunk = await upstream.content.readany()
-            except (aiohttp.ClientError, ConnectionError):
-                # Half an answer is out; only a broken connection tells the client that it is half.
-                if request.transport is not None:
-                    request.transport.abort()
-                return answer
-        await answer.write_eof()
+        with suppress(ConnectionError):  # the client is gone
+            await answer.prepare(request)
+            while chunk:
+                await answer.write(chunk)
+                chunk = await self._next_chunk(request, upstream)
+            await answer.write_eof()
         return answer
+
+    async def _next_chunk(
+        self, request: web.BaseRequest, upstream: aiohttp.ClientResponse
+    ) -> bytes:
+        """More of the instance's answer, empty at its end.
+
+        When the instance breaks off, half an answer is out, and only a broken connection tells the
+        client that it is half.
+        """
+        try:
+            return await upstream.content.readany()
+        except (aiohttp.ClientError, ConnectionError):
+            upstream.close()
+            if request.transport is not None:
+                request.transport.abort()
+            return b""
 
     async def _finish_unread(
         self, sending: asyncio.Task[tuple[aiohttp.ClientResponse, bytes]], ticket: Ticket
     ) -> None:
-        with suppress(aiohttp.ClientError, ConnectionError, _BrokenOff, NoAnswerInTime):
+        with suppress(Exception):  # nobody waits for it any more
             upstream, _ = await sending
             while await upstream.content.readany():
                 pass
@@ -277,6 +305,8 @@ class Gateway:
                 self._refuse(ticket, StartFailed(reason, self._fleet.paused_s))
 
     def _refuse_without_hope(self) -> None:
+        if self._draining:
+            raise Draining(self.deployment.name)
         if not self._slots.can_hope and self._fleet.paused_s > 0:
             raise StartFailed(self._last_failure, self._fleet.paused_s)
 
@@ -323,8 +353,16 @@ async def _read_body(request: web.BaseRequest) -> bytes:
     return bytes(body)
 
 
+async def _first_chunk(upstream: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await upstream.content.readany()
+    except BaseException:
+        upstream.close()
+        raise
+
+
 def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """End-to-end headers only: neither the standard hop-by-hop ones nor those that Connection names."""
+    """End-to-end headers only: neither the standard hop-by-hop ones nor those of Connection."""
     named = {
         name.strip().lower()
         for line in headers.getall(hdrs.CONNECTION, ())

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -88,7 +89,7 @@ class Instance:
         """Start the processes and wait until ``GET /readyz`` answers 200.
 
         Raises:
-            RuntimeFailure: they ended or were not ready in time; the last lines of the log are in it.
+            RuntimeFailure: they ended or were not ready in time; the log's last lines are in it.
         """
         for attempt in range(PORT_ATTEMPTS):
             self._spawn()
@@ -99,6 +100,8 @@ class Instance:
                 if not taken or self._stopped or attempt == PORT_ATTEMPTS - 1:
                     raise
                 await self.kill()
+                if self._stopped:
+                    raise
             else:
                 self._watch_workers()
                 return
@@ -167,8 +170,10 @@ class Instance:
         while True:
             with suppress(aiohttp.ClientError, ConnectionError):
                 async with session.get(f"http://{HOST}:{self.port}/readyz") as answer:
-                    if answer.status == 200:
+                    if answer.status == HTTPStatus.OK:
                         return
+                    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                        raise self._failure("GET /readyz answered 500")
             await asyncio.sleep(POLL_S)
 
     def _failure(self, reason: str) -> RuntimeFailure:
@@ -178,8 +183,8 @@ class Instance:
         )
 
     def _watch_workers(self) -> None:
-        """Watch the server's workers too: gunicorn would restart a killed one behind our back, and a
-        cold start would go unmarked."""
+        """Watch the server's workers too: gunicorn would restart a killed one behind our back,
+        and a cold start would go unmarked."""
         with suppress(psutil.NoSuchProcess):
             for worker in psutil.Process(self.pid).children(recursive=True):
                 self._watch.add(worker.pid)
@@ -213,7 +218,7 @@ def free_port() -> int:
 
 
 def _in_child(parent: int, cpus: tuple[int, ...]) -> Callable[[], None]:
-    """What the new process does before it becomes the server: end with its parent, stay on its CPUs."""
+    """What the new process does before it becomes the server: it ties itself to parent and CPUs."""
 
     def prepare() -> None:
         if _prctl is not None:

@@ -71,7 +71,7 @@ class LocalPlatform:
         Raises:
             RuntimeFailure: it did not come up; its last lines are in the message.
         """
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._errors = tempfile.TemporaryFile()
         self._child = subprocess.Popen(
             [sys.executable, "-m", "twinserve.runtime"],
             stdin=subprocess.PIPE,
@@ -101,8 +101,10 @@ class LocalPlatform:
         return self._child.pid
 
     def check(self) -> None:
-        """Raises:
-        RuntimeFailure: the supervisor has died, and with it every instance.
+        """Returns while the supervisor runs.
+
+        Raises:
+            RuntimeFailure: it has died, and with it every instance.
         """
         code = self._child.poll()
         if code is not None:
@@ -134,8 +136,8 @@ class LocalPlatform:
         return "\n".join(lines[-LAST_LINES:]) or "It wrote nothing."
 
     def _end(self) -> None:
-        """End of standard input, then SIGTERM, then SIGKILL; after that, instances end by themselves."""
-        assert self._child.stdin is not None and self._child.stdout is not None  # noqa: S101, PT018
+        """End of standard input, then SIGTERM, then SIGKILL; then instances end by themselves."""
+        assert self._child.stdin is not None and self._child.stdout is not None  # noqa: S101 - pipes
         try:
             with suppress(BrokenPipeError):
                 self._child.stdin.close()

@@ -12,16 +12,19 @@ import psutil
 from twinserve.records.resources import ResourceRow, ResourceWriter
 
 EVERY_S = 1.0
+LEAST_S = 0.5  # CPU time comes in steps of 10 ms: shorter readings would be wild
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Target:
-    """An instance to read: its leading process and the requests it has now."""
+    """An instance to read: its leading process, since when it runs (monotonic clock), and the
+    requests it has now."""
 
     side: str
     instance: str
     pid: int
+    started_s: float
     busy_requests: int
 
 
@@ -29,7 +32,7 @@ class Target:
 class Usage:
     """What the processes of one instance have used by ``at_s``.
 
-    ``cpu_s`` is CPU time by (process id, time of creation), so that a process id used again is another.
+    ``cpu_s`` is CPU time by (process id, time of creation): a process id used again is another.
     """
 
     at_s: float
@@ -58,7 +61,7 @@ class ResourceRecorder:
         self._before: dict[str, Usage] = {}
 
     async def run(self) -> None:
-        """Read on whole seconds of the loop's clock, in a thread so that no request waits for it."""
+        """Read every second, in a thread so that no request waits for it."""
         clock = asyncio.get_running_loop().time
         due_s = clock()
         while True:
@@ -69,21 +72,16 @@ class ResourceRecorder:
             await asyncio.sleep(due_s - clock())
 
     def _write(self, targets: list[Target], readings: dict[str, Usage]) -> None:
+        kept = {}
         for target in targets:
             now = readings.get(target.instance)
-            before = self._before.get(target.instance)
-            if now is not None and before is not None:
-                self._writer.add(
-                    ResourceRow(
-                        at_ms=time.time() * 1000,
-                        side=target.side,
-                        instance=target.instance,
-                        cpu_percent=round(cpu_percent(before, now), 2),
-                        memory_mib=round(now.memory_mib, 2),
-                        busy_requests=target.busy_requests,
-                    )
-                )
-        self._before = readings
+            unused = Usage(target.started_s, {}, 0.0)
+            before = self._before.get(target.instance, unused)
+            kept[target.instance] = before
+            if now is not None and now.at_s - before.at_s >= LEAST_S:
+                self._writer.add(_row(target, before, now))
+                kept[target.instance] = now
+        self._before = kept
 
 
 def read_usage(pid: int) -> Usage | None:
@@ -108,6 +106,17 @@ def read_usage(pid: int) -> Usage | None:
 def _read_all(targets: list[Target]) -> dict[str, Usage]:
     readings = {target.instance: read_usage(target.pid) for target in targets}
     return {instance: usage for instance, usage in readings.items() if usage is not None}
+
+
+def _row(target: Target, before: Usage, now: Usage) -> ResourceRow:
+    return ResourceRow(
+        at_ms=round((time.time() - (time.monotonic() - now.at_s)) * 1000, 3),
+        side=target.side,
+        instance=target.instance,
+        cpu_percent=round(cpu_percent(before, now), 2),
+        memory_mib=round(now.memory_mib, 2),
+        busy_requests=target.busy_requests,
+    )
 
 
 def _memory_bytes(process: psutil.Process) -> int:

@@ -51,8 +51,9 @@ class Overloaded(Refusal):
     def __init__(self, deployment: str, instances: int, limit_s: float) -> None:
         self.headers = {"Retry-After": str(ceil(limit_s))}
         super().__init__(
-            f"{deployment} has no free place on its {instances} running instance(s), and this request "
-            f"waited {limit_s:.1f} s, the most it may; send fewer at a time or allow more instances."
+            f"{deployment} has no free place on its {instances} ready instance(s), and this "
+            f"request waited {limit_s:.1f} s, the most it may; send fewer at a time or allow more "
+            f"instances."
         )
 
 

@@ -1,4 +1,4 @@
-"""Which request waits and which instance takes it: the gateway's bookkeeping, without clock or I/O."""
+"""Which request waits and which instance takes it: the gateway's bookkeeping, without I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twinserve.scaling.policy import instances_to_stop, instances_wanted, may_wa
 
 
 class State(StrEnum):
-    """``STARTING``: takes no request yet; ``READY``: takes requests; ``STOPPING``: takes no more."""
+    """``STARTING``: takes no request yet; ``READY``: takes them; ``STOPPING``: takes no more."""
 
     STARTING = "starting"
     READY = "ready"
@@ -55,7 +55,8 @@ class Slots:
     queue: deque[Ticket] = field(default_factory=deque)
     instances: dict[str, Slot] = field(default_factory=dict)
     _sequence: int = 0
-    _starts_s: list[float] = field(default_factory=list)
+    _starts: int = 0
+    _starts_s: float = 0.0
     _last_ready_s: float = float("-inf")
 
     # Requests
@@ -88,7 +89,7 @@ class Slots:
             slot.idle_since_s = None if slot.in_flight else now_s
 
     def retry(self, ticket: Ticket, now_s: float) -> None:
-        """Its instance failed it: back to the head of the queue, and elsewhere if there is elsewhere."""
+        """Its instance failed it: back to the head of the queue, and elsewhere where possible."""
         ticket.avoid = ticket.instance
         self.release(ticket, now_s)
         ticket.arrived_s = now_s
@@ -120,8 +121,9 @@ class Slots:
         slot = self.instances[name]
         slot.state = State.READY
         slot.ready_s = slot.idle_since_s = self._last_ready_s = now_s
-        self._starts_s.append(now_s - slot.started_s)
-        return self._starts_s[-1]
+        self._starts += 1
+        self._starts_s += now_s - slot.started_s
+        return now_s - slot.started_s
 
     def stopping(self, name: str) -> None:
         """The instance takes no more requests."""
@@ -175,7 +177,7 @@ class Slots:
     @property
     def mean_start_s(self) -> float | None:
         """Mean start-up so far; None before the first instance was ready."""
-        return sum(self._starts_s) / len(self._starts_s) if self._starts_s else None
+        return self._starts_s / self._starts if self._starts else None
 
     def _place_for(self, ticket: Ticket) -> str | None:
         """The free place with the fewest requests; among equals the oldest instance.

@@ -1,8 +1,8 @@
 """The child process of ``twinserve up`` and ``compare``: gateways and instances, and their end.
 
-It reads one JSON line (:class:`Configuration`) on its standard input, prints ``{"urls": {...}}`` on its
-standard output once every gateway listens, and runs until SIGTERM or until its standard input ends,
-which it does when the parent died. Then it drains, and leaves no process behind.
+It reads one JSON line (:class:`Configuration`) on its standard input, prints ``{"urls": {...}}`` on
+its standard output once every gateway listens, and runs until SIGTERM or until its standard input
+ends, which it does when the parent died. Then it drains, and leaves no process behind.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ STDIN = 0
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to run: deployments by side; ``ports`` (0 or absent: any); where to write, if anywhere."""
+    """What to run: deployments; ``ports`` by name (0 or absent: any); where to write, if at all."""
 
     deployments: list[Deployment]
     ports: dict[str, int] = {}
@@ -77,12 +77,12 @@ async def supervise(configuration: Configuration, say: Callable[[bytes], None]) 
         if events:
             stack.callback(events.close)
         gateways = [Gateway(each, log, events) for each in configuration.deployments]
-        urls = await _open_all(stack, gateways, configuration.ports)
+        opened = await stack.enter_async_context(_drained_together())
+        urls = await _open_all(gateways, opened, configuration.ports)
         if configuration.resources:
             _record_resources(stack, Path(configuration.resources), gateways)
         say(msgspec.json.encode(Listening(urls)) + b"\n")
         await end.wait()
-        await asyncio.gather(*(gateway.drain() for gateway in gateways))
 
 
 def _told_to_end() -> asyncio.Event:
@@ -100,13 +100,24 @@ def _told_to_end() -> asyncio.Event:
     return end
 
 
+@asynccontextmanager
+async def _drained_together() -> AsyncIterator[list[Gateway]]:
+    """Whatever is in the list at the end is drained, all at the same time."""
+    opened: list[Gateway] = []
+    try:
+        yield opened
+    finally:
+        await asyncio.gather(*(gateway.drain() for gateway in opened))
+
+
 async def _open_all(
-    stack: AsyncExitStack, gateways: list[Gateway], ports: dict[str, int]
+    gateways: list[Gateway], opened: list[Gateway], ports: dict[str, int]
 ) -> dict[str, str]:
     urls = {}
     for gateway in gateways:
         name = gateway.deployment.name
         urls[name] = await gateway.open(ports.get(name, 0))
+        opened.append(gateway)
     return urls
 
 

@@ -1,7 +1,7 @@
 """How a deployment scales: pure rules, no clock and no I/O.
 
-The gateway and the simulation ask the same functions, so that a simulated answer follows the rules of
-the measured one. Source: Google Cloud, "About instance autoscaling" and "Container runtime contract".
+The gateway and the simulation ask the same functions, so that a simulated answer follows the rules
+of the measured one. Source: Google Cloud, "About instance autoscaling for Cloud Run services".
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def instances_wanted(
     """How many instances should run or be starting.
 
     As few as can hold every request at once at ``concurrency`` each, within the two limits. Cloud
-    Run's aim of 60 % of that over a minute is left out: with a few instances on one machine it would
-    start the second one early, and nothing else.
+    Run's aim of 60 % of that over a minute is left out: with a few instances on one machine it
+    would start the second one early, and nothing else.
     """
     needed = ceil((in_flight + queued) / concurrency)
     return min(max(needed, min_instances), max_instances)
@@ -43,7 +43,7 @@ def instances_to_stop(
 
 
 def wait_limit_s(mean_start_s: float | None) -> float:
-    """How long a request may wait when nothing more can be started: max(3.5 x mean start-up, 10 s)."""
+    """How long a request may wait when no more can start: max(3.5 x mean start-up, 10 s)."""
     return max(WAIT_PER_START * (mean_start_s or 0.0), LEAST_WAIT_S)
 
 

@@ -2,7 +2,8 @@
 
 Run it as Cloud Run's documentation does::
 
-    gunicorn --bind :$PORT --workers 1 --threads 8 --timeout 0 "twinserve.service.container:create_app()"
+    gunicorn --bind :$PORT --workers 1 --threads 8 --timeout 0
+    "twinserve.service.container:create_app()"
 """
 
 from __future__ import annotations

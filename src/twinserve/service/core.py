@@ -1,4 +1,5 @@
-"""What both deployments do: a request comes in as plain values, an answer goes out as plain values."""
+"""What both deployments do: a request comes in as plain values, an answer goes out as plain
+values."""
 
 from __future__ import annotations
 
@@ -179,7 +180,8 @@ def _base64(data: bytes) -> str:
 
 
 class _Metrics:
-    """Counters of one core, in a registry of their own so that two cores may live in one process."""
+    """Counters of one core, in a registry of their own so that two cores may live in one
+    process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

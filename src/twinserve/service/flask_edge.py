@@ -1,4 +1,5 @@
-"""Flask's request to the core, the core's answer to Flask: all that container and function share."""
+"""Flask's request to the core, the core's answer to Flask: all that container and function
+share."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ FORMATS = [image_format.value for image_format in ImageFormat]
 
 
 class Layout(StrEnum):
-    """What a JSON answer carries: one sheet in ``src``, each image in ``images``, or (unasked) both."""
+    """What a JSON answer carries: one sheet in ``src``, each image in ``images``, or (unasked)
+    both."""
 
     GRID = "grid"
     LIST = "list"

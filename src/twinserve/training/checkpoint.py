@@ -3,13 +3,16 @@ optimisers' moments. Nothing in it is ever executed.
 
 Tensors are named ``generator_average.*``, ``generator.*``, ``discriminator.*`` and
 ``optimizer_{generator,discriminator}.<parameter>.{step,exp_avg,exp_avg_sq}``; the metadata holds
-``resolution``, ``latent``, ``feature_maps``, ``images_seen`` and, to resume, ``progress``.
+``resolution``, ``latent``, ``feature_maps`` and ``images_seen`` and, to resume, ``progress``,
+``settings`` and ``grown`` (the last level that is fully there; all of them where it is absent).
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,6 +26,9 @@ from twinserve.training.networks import Discriminator, Generator, NetworkConfig,
 
 NETWORKS = ("generator_average", "generator", "discriminator")
 OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+Settings = dict[str, int | float | None]
 
 
 @dataclass
@@ -45,10 +51,13 @@ class Progress:
 class Checkpoint:
     """What a checkpoint file holds, read and checked by name."""
 
+    path: Path
     config: NetworkConfig
     tensors: dict[str, Tensor]
     images_seen: int
+    grown: int  # the last level that is fully there
     progress: Progress | None
+    settings: Settings | None  # what the training aimed at, for a resumed one to compare
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors of one network or optimiser, without their prefix."""
@@ -56,12 +65,23 @@ class Checkpoint:
         return {k[len(head) :]: v for k, v in self.tensors.items() if k.startswith(head)}
 
     def generator(self, weights: str = "generator_average") -> Generator:
-        """The averaged (or raw) generator with every tensor accounted for."""
+        """The averaged (or raw) generator with every tensor accounted for.
+
+        Raises:
+            TrainingError: a tensor does not fit, or the training has not grown its last level yet.
+        """
+        if self.grown < self.config.levels - 1:
+            side = 4 << self.grown
+            raise TrainingError(
+                f"{self.path} has grown to {side}x{side} of {self.config.resolution}x"
+                f"{self.config.resolution} only; train it to the end first."
+            )
         network = Generator(self.config)
         load_strictly(network, self.part(weights), weights)
         return network.eval()
 
     def discriminator(self) -> Discriminator:
+        """The discriminator with every tensor accounted for."""
         network = Discriminator(self.config)
         load_strictly(network, self.part("discriminator"), "discriminator")
         return network
@@ -75,27 +95,33 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            metadata: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = NetworkConfig(int(metadata["latent"]), tuple(json.loads(metadata["feature_maps"])))
-        images_seen = int(metadata["images_seen"])
-        progress = Progress(**json.loads(metadata["progress"])) if "progress" in metadata else None
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        checkpoint = _checkpoint(path, metadata, tensors)
+    except KeyError as error:
+        raise TrainingError(f"{path} is not a checkpoint: its metadata lack {error}.") from error
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise TrainingError(f"{path} is not a checkpoint: {error}.") from error
     strangers = [name for name in tensors if name.split(".")[0] not in NETWORKS + OPTIMIZERS]
     if strangers:
         raise TrainingError(f"{path} holds tensors of no known part: {', '.join(strangers)}.")
-    return Checkpoint(config, tensors, images_seen, progress)
+    return checkpoint
 
 
 def write_checkpoint(
     path: Path,
     config: NetworkConfig,
-    networks: dict[str, nn.Module],
-    optimizers: dict[str, torch.optim.Adam],
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Adam],
     progress: Progress,
+    settings: Settings,
+    grown: int,
 ) -> None:
-    """Write beside ``path``, then rename, so that a kill leaves the old file or the new one."""
+    """Write beside ``path``, then rename, so that a kill leaves the old file or the new one.
+
+    Raises:
+        TrainingError: the file cannot be written, e.g. because the disk is full.
+    """
     tensors = {
         f"{prefix}.{name}": tensor.contiguous()
         for prefix, network in networks.items()
@@ -112,14 +138,22 @@ def write_checkpoint(
         "feature_maps": json.dumps(config.feature_maps),
         "images_seen": str(progress.images_seen),
         "progress": json.dumps(asdict(progress)),
+        "settings": json.dumps(settings),
+        "grown": str(grown),
     }
     part = path.with_suffix(".part")
-    save_file(tensors, part, metadata)
-    os.replace(part, path)
+    with writing(path):
+        try:
+            save_file(tensors, part, metadata)
+            _flush(part)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Adam, network: nn.Module, moments: dict[str, Tensor]
+    optimizer: torch.optim.Adam, network: nn.Module, moments: Mapping[str, Tensor]
 ) -> None:
     """Put the moments of :func:`write_checkpoint` back; parameters without any start afresh."""
     for name, parameter in network.named_parameters():
@@ -127,9 +161,42 @@ def restore_optimizer(
         if kept:
             # Moments must lie in memory like their parameter, or Adam's fused loop slows down.
             optimizer.state[parameter] = {
-                k: v if k == "step" else torch.empty_like(parameter).copy_(v)
+                k: v.clone() if k == "step" else torch.empty_like(parameter).copy_(v)
                 for k, v in kept.items()
             }
 
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into one clear line.
+
+    Raises:
+        TrainingError: naming the path, the reason and the way out.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{path} cannot be written ({error}). Make room or choose another folder; the same "
+            f"command then goes on from the last state that was saved."
+        ) from error
+
+
+def _checkpoint(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    config = NetworkConfig(int(metadata["latent"]), tuple(json.loads(metadata["feature_maps"])))
+    progress, settings = (json.loads(metadata.get(key, "null")) for key in ("progress", "settings"))
+    return Checkpoint(
+        path=path,
+        config=config,
+        tensors=tensors,
+        images_seen=int(metadata["images_seen"]),
+        grown=int(metadata.get("grown", config.levels - 1)),
+        progress=Progress(**progress) if progress else None,
+        settings=settings,
+    )
+
+
+def _flush(path: Path) -> None:
+    """Bring the bytes to the disk before the rename does, so that a power cut loses neither."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

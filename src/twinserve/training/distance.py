@@ -1,8 +1,8 @@
 """The sliced Wasserstein distance between two sets of pictures: Karras et al., "Progressive Growing
 of GANs", ICLR 2018, section 5, computed as in the code published with it.
 
-Each level of a Laplacian pyramid, from the full resolution down to 16x16, is compared by itself: the
-finest says how alike sharp detail is, the coarsest how alike large shapes and colours are.
+Each level of a Laplacian pyramid, from the full resolution down to 16x16, is compared by itself:
+the finest says how alike sharp detail is, the coarsest how alike large shapes and colours are.
 """
 
 from __future__ import annotations
@@ -75,17 +75,19 @@ def sliced_wasserstein(
 def generate_pictures(
     generator: Generator, count: int, seed: int, batch: int = 64
 ) -> NDArray[np.uint8]:
-    """``count`` pictures (count, 3, side, side) of a fully grown generator, a function of the seed."""
+    """``count`` pictures (count, 3, side, side) as bytes, of the generator's last level."""
     random = np.random.default_rng(seed)
-    latents = random.standard_normal((count, generator.config.latent), np.float32)
+    latents = torch.from_numpy(random.standard_normal((count, generator.config.latent), np.float32))
     with torch.inference_mode():
-        made = [to_bytes(generator(z)) for z in torch.from_numpy(latents).split(batch)]
+        made = [to_bytes(generator(latents[k : k + batch])) for k in range(0, count, batch)]
     return np.concatenate(made)
 
 
 def laplacian_pyramid(pictures: Tensor, levels: int) -> list[Tensor]:
-    """Band-pass levels, finest first, and what is left; adding each to the next one, enlarged, gives
-    the pictures back (Burt and Adelson, 1983). Pictures are (N, C, H, W) floats."""
+    """Band-pass levels, finest first, and what is left (Burt and Adelson, 1983).
+
+    Adding each to the next one, enlarged, gives the pictures (N, C, H, W) back.
+    """
     pyramid = [pictures]
     for _ in range(levels - 1):
         coarser = _smooth(pyramid[-1])[..., ::2, ::2]
@@ -145,7 +147,7 @@ def _bands(pictures: NDArray[np.uint8], level: int) -> Iterator[NDArray[np.float
     coarsest = pictures.shape[-1] // COARSEST == 1 << level
     for begin in range(0, len(pictures), PICTURES_AT_A_TIME):
         some = torch.from_numpy(pictures[begin : begin + PICTURES_AT_A_TIME]).float()
-        # The level before last is a band only if one more, coarser level is taken off it.
+        # A level is a band once the next, coarser level has been taken off it.
         yield laplacian_pyramid(some, level + (1 if coarsest else 2))[level].numpy()
 
 

@@ -1,9 +1,9 @@
 """The Progressive GAN: Karras et al., "Progressive Growing of GANs for Improved Quality,
 Stability, and Variation", ICLR 2018 (arXiv:1710.10196).
 
-A level is a resolution: level 0 is 4x4, level 1 is 8x8, level L is (4 * 2**L) squared. Both networks
-hold every level that they will grow to and are called with the level to run at and ``alpha``, the
-share of the newest level while it fades in (1 = fully there).
+A level is a resolution: level 0 is 4x4, level 1 is 8x8, level L is (4 * 2**L) squared. Both
+networks hold every level that they will grow to and are called with the level to run at and
+``alpha``, the share of the newest level while it fades in (1 = fully there).
 
 Shapes are (N, C, H, W); pictures are RGB in about [-1, 1].
 """
@@ -11,8 +11,10 @@ Shapes are (N, C, H, W); pictures are RGB in about [-1, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,8 @@ from twinserve.errors import TrainingError
 EPSILON = 1e-8
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # He initialisation's gain for (leaky) ReLU
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -109,13 +113,11 @@ class Generator(nn.Module):
         self.config = config
         self.fc = EqualLinear(config.latent, maps[0] * 16, gain=GAIN / 4)
         self.c0 = EqualConv(maps[0], maps[0], 3)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                [EqualConv(maps[k], maps[k + 1], 3), EqualConv(maps[k + 1], maps[k + 1], 3)]
-            )
-            for k in range(config.levels - 1)
+        self.blocks = _modules(
+            _modules((EqualConv(older, newer, 3), EqualConv(newer, newer, 3)))
+            for older, newer in pairwise(maps)
         )
-        self.rgb = nn.ModuleList(EqualConv(width, 3, 1, gain=1.0) for width in maps)
+        self.rgb = _modules(EqualConv(width, 3, 1, gain=1.0) for width in maps)
 
     def forward(self, z: Tensor, level: int | None = None, alpha: float = 1.0) -> Tensor:
         level = self.config.levels - 1 if level is None else level
@@ -123,10 +125,10 @@ class Generator(nn.Module):
         x = _activate(x)
         x = _activate(self.c0(x))
         older = x
-        for block in self.blocks[:level]:
+        for upsampling, convolution in self.blocks[:level]:
             older = x
-            for convolution in block:
-                x = _activate(convolution(upsample(x) if convolution is block[0] else x))
+            x = _activate(upsampling(upsample(x)))
+            x = _activate(convolution(x))
         picture: Tensor = self.rgb[level](x)
         if level > 0 and alpha < 1:
             picture = fade(upsample(self.rgb[level - 1](older)), picture, alpha)
@@ -140,12 +142,10 @@ class Discriminator(nn.Module):
         super().__init__()
         maps = config.feature_maps
         self.config = config
-        self.rgb = nn.ModuleList(EqualConv(3, width, 1) for width in maps)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                [EqualConv(maps[k + 1], maps[k + 1], 3), EqualConv(maps[k + 1], maps[k], 3)]
-            )
-            for k in range(config.levels - 1)
+        self.rgb = _modules(EqualConv(3, width, 1) for width in maps)
+        self.blocks = _modules(
+            _modules((EqualConv(newer, newer, 3), EqualConv(newer, older, 3)))
+            for older, newer in pairwise(maps)
         )
         self.c0 = EqualConv(maps[0] + 1, maps[0], 3)
         self.f1 = EqualLinear(maps[0] * 16, maps[0])
@@ -185,6 +185,11 @@ def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], name: str) 
     if faults:
         raise TrainingError(f"{name} does not fit this network: {'; '.join(sorted(faults))}.")
     network.load_state_dict(dict(tensors))
+
+
+def _modules(modules: Iterable[Item]) -> Sequence[Item]:
+    """A ModuleList whose items keep their type, which torch's own annotations forget."""
+    return cast("Sequence[Item]", nn.ModuleList(modules))  # type: ignore[arg-type]
 
 
 def _activate(x: Tensor) -> Tensor:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
+from functools import lru_cache, partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from twinserve.errors import TrainingError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 FEWEST_PICTURES = 64
+# What zipfile and Pillow raise for a damaged entry or picture, beside OSError.
+DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, SyntaxError, ValueError, EOFError)
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class Pictures:
@@ -36,8 +41,8 @@ class Pictures:
     def batch(self, seed: int, position: int, size: int) -> Tensor:
         """Pictures ``position`` to ``position + size`` of the endless shuffled, mirrored stream.
 
-        The stream is a function of the seed alone, so that a resumed training goes on exactly where it
-        stopped. Returns (size, 3, side, side) float32 in [-1, 1].
+        The stream is a function of the seed alone, so that a resumed training goes on exactly
+        where it stopped. Returns (size, 3, side, side) float32 in [-1, 1].
         """
         places = np.arange(position, position + size)
         epochs, offsets = np.divmod(places, len(self))
@@ -57,7 +62,8 @@ def read_pictures(
 ) -> Pictures:
     """Decode every picture of the folders and zips to ``resolution`` (centre square, box filter).
 
-    Calls ``on_read(done, total)`` now and then.
+    Hidden files and what macOS adds to a zip are passed over. Calls ``on_read(done, total)`` now
+    and then.
 
     Raises:
         TrainingError: a source does not exist, a picture cannot be read, or there are too few.
@@ -69,8 +75,8 @@ def read_pictures(
             f"({', '.join(sorted(SUFFIXES))}); at least {FEWEST_PICTURES} are needed."
         )
     pixels = np.empty((len(names), 3, resolution, resolution), np.uint8)
-    for k, (name, data) in enumerate(_contents(names)):
-        pixels[k] = _decoded(data, name, resolution)
+    for k, (name, read) in enumerate(_contents(names)):
+        pixels[k] = _decoded(read, name, resolution)
         if on_read and (k % 500 == 499 or k + 1 == len(names)):
             on_read(k + 1, len(names))
     return Pictures(pixels)
@@ -91,40 +97,51 @@ def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
 
 def _names(source: Path) -> list[str]:
     if source.is_dir():
-        found = (path.relative_to(source).as_posix() for path in source.rglob("*"))
+        found = [path.relative_to(source).as_posix() for path in source.rglob("*")]
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            found = iter(archive.namelist())
+            found = archive.namelist()
     else:
         raise TrainingError(f"{source} is neither a folder nor a zip file of pictures.")
-    return sorted(name for name in found if Path(name).suffix.lower() in SUFFIXES)
+    return sorted(name for name in found if _is_picture(PurePosixPath(name)))
 
 
-def _contents(names: Sequence[tuple[Path, str]]) -> Iterator[tuple[str, bytes]]:
+def _is_picture(name: PurePosixPath) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+    return name.suffix.lower() in SUFFIXES and not hidden
+
+
+def _contents(
+    names: Sequence[tuple[Path, str]],
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Each picture's full name and how to read it; every zip is opened once."""
     archives: dict[Path, zipfile.ZipFile] = {}
     try:
         for source, name in names:
             if source.is_dir():
-                yield str(source / name), (source / name).read_bytes()
+                yield str(source / name), (source / name).read_bytes
             else:
                 if source not in archives:
                     archives[source] = zipfile.ZipFile(source)
-                yield f"{source}:{name}", archives[source].read(name)
+                yield f"{source}:{name}", partial(archives[source].read, name)
     finally:
         for archive in archives.values():
             archive.close()
 
 
-def _decoded(data: bytes, name: str, resolution: int) -> NDArray[np.uint8]:
+def _decoded(read: Callable[[], bytes], name: str, resolution: int) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            square = picture.convert("RGB").resize(
-                (resolution, resolution),
-                Image.Resampling.BOX,
-                box=(left, top, left + side, top + side),
-            )
-    except (UnidentifiedImageError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(read())) as picture:
+                square = _square(ImageOps.exif_transpose(picture).convert("RGB"), resolution)
+    except (OSError, *DAMAGED, *TOO_LARGE) as error:
         raise TrainingError(f"{name} cannot be read as a picture ({error}); remove it.") from error
     return np.asarray(square).transpose(2, 0, 1)
+
+
+def _square(picture: Image.Image, side: int) -> Image.Image:
+    shorter = min(picture.size)
+    left, top = (picture.width - shorter) // 2, (picture.height - shorter) // 2
+    box = (left, top, left + shorter, top + shorter)
+    return picture.resize((side, side), Image.Resampling.BOX, box=box)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twinserve.errors import UsageError
+
 # Thousands of images (fading, stable) a level of the small budget that grew the first faces on two
 # cores in about two hours; the last level's stable part takes what remains.
 SMALL_BUDGET = ((0, 60), (50, 50), (80, 110), (80, 140), (80, 368))
+
+# Images a second at each level on the same two cores; only their ratios are used.
+SPEEDS = (1400, 690, 270, 155, 88, 34)
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,11 @@ class Position:
     @property
     def resolution(self) -> int:
         return 4 << self.level
+
+    @property
+    def grown(self) -> int:
+        """The last level that is fully there."""
+        return self.level if self.alpha >= 1 else self.level - 1
 
     @property
     def part(self) -> str:
@@ -46,13 +56,32 @@ class Schedule:
             begun += length
         return Position(self.parts[-1][0], 1.0)
 
+    def seconds_left(self, images: int, images_per_s: float) -> float:
+        """Time for the rest, from the speed measured where training stands now."""
+        speed_now = _speed(self.at(images).level)
+        seconds, begun = 0.0, 0
+        for level, _, length in self.parts:
+            left = begun + length - max(images, begun)
+            seconds += max(left, 0) * speed_now / _speed(level) / images_per_s
+            begun += length
+        return seconds
+
 
 def growth(images: int, last_level: int, present_level: int | None = None) -> Schedule:
     """Share ``images`` out over the levels as the small budget does.
 
     ``present_level`` is the level that the networks have been grown to already (None: nothing); its
     own parts are left out unless it is the last one, which then gets every image.
+
+    Raises:
+        UsageError: the networks have been grown beyond ``last_level``.
     """
+    if present_level is not None and present_level > last_level:
+        raise UsageError(
+            f"The networks have grown to {4 << present_level}x{4 << present_level} already and "
+            f"cannot shrink to {4 << last_level}x{4 << last_level}; choose a resolution of "
+            f"{4 << present_level} or above."
+        )
     if present_level == last_level:
         return Schedule(((last_level, False, images),))
     first = 0 if present_level is None else present_level + 1
@@ -70,7 +99,7 @@ def learning_rate(start: float, progress: float, decay_share: float = 0.3) -> fl
 
 
 def averaging_half_life(images_seen: int) -> float:
-    """Half-life in images of the generator's average: short at first, when the past is worthless."""
+    """Half-life in images of the generator's average: short at first, as the past is worthless."""
     return max(min(10_000.0, 0.05 * images_seen), 1.0)
 
 
@@ -79,6 +108,10 @@ def r1_weight(resolution: int) -> float:
     if resolution <= 16:
         return 0.05
     return 0.1 if resolution <= 32 else 0.3
+
+
+def _speed(level: int) -> int:
+    return SPEEDS[min(level, len(SPEEDS) - 1)]
 
 
 def _shares(

@@ -45,7 +45,7 @@ async function reach(path, options) {
   } catch {
     throw {
       title: "The page's server cannot be reached",
-      detail: "Is `twinserve up` still running? Start it, then press Go! again.",
+      detail: "Is twinserve up still running? Start it, then press Go! again.",
     };
   }
 }

@@ -3,10 +3,12 @@
 import { counted, formatMs, formatTime } from "./words.js";
 
 const TIMES = [
-  ["roundTrip", "Round trip", "From sending to the last byte, measured by this browser."],
-  ["process", "Process", "What the service itself measured: computing and packing."],
-  ["latency", "Latency", "From sending to the first byte, measured by this browser."],
+  ["roundTrip", "Round trip", "to the last byte, as this browser sees it"],
+  ["process", "Process", "what the service itself measured"],
+  ["latency", "Latency", "to the first byte, as this browser sees it"],
 ];
+
+const IDLE_TILES = 8;
 
 export class Column {
   #times = null; // of the answer shown, null while there is none
@@ -22,9 +24,11 @@ export class Column {
     heading.textContent = side.title;
     heading.id = `title-${position}`;
     this.element.setAttribute("aria-labelledby", heading.id);
+    this.#part(".note").textContent = side.note;
     this.#part(".facts").textContent = describe(side);
     this.#part(".times").replaceChildren(...TIMES.map((time) => this.#row(time)));
-    this.#hint("Press Go! to see pictures.");
+    this.#notice("idle", "Press Go! to see pictures.");
+    this.#pictures(Array.from({ length: IDLE_TILES }, placeholder));
   }
 
   /** "The function" of "From the function". */
@@ -38,11 +42,13 @@ export class Column {
     this.#times = null;
     this.element.dataset.state = "waiting";
     this.element.setAttribute("aria-busy", "true");
-    this.#hide(".problem", ".cold");
+    this.#part(".problem").hidden = true;
     for (const row of Object.values(this.#rows)) clear(row);
     this.#pictures(Array.from({ length: images }, placeholder));
     const sent = performance.now();
-    const tick = () => this.#hint(`Waiting… ${((performance.now() - sent) / 1000).toFixed(1)} s`);
+    const tick = () => {
+      this.#notice("waiting", `Waiting… ${((performance.now() - sent) / 1000).toFixed(1)} s`);
+    };
     tick();
     this.#ticking = setInterval(tick, 100);
   }
@@ -52,30 +58,32 @@ export class Column {
     this.#times = times;
     for (const [name] of TIMES) this.#amount(name).textContent = formatMs(times[name]);
     if (coldMs > 0) {
-      this.#text(".cold", `This answer includes a cold start of ${formatTime(coldMs)}.`);
+      this.#notice("cold", `This answer includes a cold start of ${formatTime(coldMs)}.`);
+    } else {
+      this.#notice("warm", "An instance was ready.");
     }
     this.#pictures(pictures.map((source, at) => picture(source, at, pictures.length, seed, this.side)));
-    this.#hint("");
   }
 
   showProblem({ title, detail }) {
     this.#settle("failed");
     this.#pictures([]);
-    this.#hint("No pictures this time.");
+    this.#notice("failed", "No answer this time.");
     this.#part(".problem-title").textContent = title;
-    this.#text(".problem-detail", detail);
+    this.#part(".problem-detail").textContent = detail;
     this.#part(".problem").hidden = false;
   }
 
-  /** Bars of both sides beside each time, the longer one full; blank until both have answered. */
+  /** Bars of both sides under each time, the longer one full; blank until both have answered. */
   compareWith(other) {
     for (const [name] of TIMES) {
-      const own = this.#times?.[name] ?? null;
-      const theirs = other.#times?.[name] ?? null;
-      const longest = Math.max(own ?? 0, theirs ?? 0);
+      const own = this.#times?.[name];
+      const theirs = other.#times?.[name];
+      if (!own || !theirs) continue;
+      const longest = Math.max(own, theirs);
       const row = this.#rows[name];
-      fill(row.querySelector(".own"), own, longest);
-      fill(row.querySelector(".other"), theirs, longest);
+      fill(row.querySelector(".own"), own / longest);
+      fill(row.querySelector(".other"), theirs / longest);
       row.querySelector(".ratio").textContent = ratio(own, theirs, other.shortTitle.toLowerCase());
     }
   }
@@ -105,7 +113,7 @@ export class Column {
   #row([name, label, explanation]) {
     const row = document.getElementById("time").content.cloneNode(true).firstElementChild;
     row.dataset.time = name;
-    row.querySelector("dt").textContent = label;
+    row.querySelector(".label").textContent = label;
     row.querySelector(".explained").textContent = explanation;
     this.#rows[name] = row;
     return row;
@@ -121,20 +129,10 @@ export class Column {
     frame.replaceChildren(...tiles);
   }
 
-  #hint(text) {
-    const hint = this.#part(".hint");
-    hint.textContent = text;
-    hint.hidden = !text;
-  }
-
-  #text(selector, text) {
-    const part = this.#part(selector);
-    part.textContent = text;
-    part.hidden = false;
-  }
-
-  #hide(...selectors) {
-    for (const selector of selectors) this.#part(selector).hidden = true;
+  #notice(kind, text) {
+    const notice = this.#part(".notice");
+    notice.dataset.kind = kind;
+    notice.textContent = text;
   }
 
   #part(selector) {
@@ -142,28 +140,29 @@ export class Column {
   }
 }
 
-function describe({ note, cpu, concurrency, idle_s: idle }) {
+function describe({ cpu, concurrency, idle_s: idle }) {
   const share = `${counted(cpu, "CPU")}, ${counted(concurrency, "request")} at a time`;
-  return `${note}; ${share}; stops after ${idle} s without requests`;
+  return `${share}, stops after ${idle} s idle`;
 }
 
 function describeState({ instances }) {
-  if (instances > 0) return { text: `${counted(instances, "instance")} running`, name: "warm" };
-  return { text: "no instance: next start is cold", name: "cold" };
+  const among = (state) => instances.filter((instance) => instance.state === state).length;
+  if (among("ready")) return { text: `${counted(among("ready"), "instance")} ready`, name: "warm" };
+  if (among("starting")) return { text: "starting an instance", name: "starting" };
+  return { text: "no instance running", name: "cold" };
 }
 
 function clear(row) {
   row.querySelector(".amount").textContent = "–";
   row.querySelector(".ratio").textContent = "";
-  for (const bar of row.querySelectorAll(".bar")) fill(bar, null, 0);
+  for (const bar of row.querySelectorAll(".bar")) fill(bar, 0);
 }
 
-function fill(bar, value, longest) {
-  bar.style.width = value === null || !longest ? "0" : `${Math.max(1, (100 * value) / longest)}%`;
+function fill(bar, share) {
+  bar.style.width = share ? `${Math.max(1, 100 * share)}%` : "0";
 }
 
 function ratio(own, theirs, other) {
-  if (!own || !theirs) return "";
   const times = own / theirs;
   if (times > 1.05) return `${times.toFixed(1)} × ${other}`;
   if (times < 1 / 1.05) return `${(1 / times).toFixed(1)} × faster`;

@@ -12,6 +12,7 @@ export class Form {
   #seed = document.getElementById("seed");
   #go = document.getElementById("go");
   #complaint = document.getElementById("complaint");
+  #seedNote = document.getElementById("seed-note");
   #usedSeed = document.getElementById("used-seed");
   #seedShown = document.getElementById("seed-shown");
 
@@ -32,6 +33,7 @@ export class Form {
     this.#go.textContent = "Going…";
     this.#seedShown.textContent = String(seed);
     this.#usedSeed.hidden = false;
+    document.getElementById("seed-promise").hidden = true;
   }
 
   enable() {
@@ -52,8 +54,9 @@ export class Form {
   }
 
   #complain(wrong) {
-    this.#complaint.textContent = wrong.map(([, read]) => read.complaint).join(" ");
+    this.#complaint.textContent = wrong.map(([, read]) => read.complaint).join("\n");
     this.#complaint.hidden = !wrong.length;
+    this.#seedNote.hidden = Boolean(wrong.length);
     wrong[0]?.[0].focus();
   }
 }

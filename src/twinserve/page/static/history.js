@@ -16,7 +16,7 @@ export class History {
       const head = document.createElement("th");
       head.scope = "col";
       head.className = `side ${position === 0 ? "first" : "second"}`;
-      head.textContent = side.title;
+      head.textContent = side.title.replace(/^From the /, "");
       seed.before(head);
     }
   }

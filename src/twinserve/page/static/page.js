@@ -6,10 +6,11 @@ import { Form } from "./form.js";
 import { History } from "./history.js";
 import { formatTime } from "./words.js";
 
-const STATUS_EVERY_MS = 2000;
+const STATUS_EVERY_MS = 1000;
 
 const form = new Form();
 const news = document.getElementById("news");
+let modelsKnown = false;
 start();
 
 async function start() {
@@ -28,7 +29,7 @@ function show(sides) {
   const columns = sides.map((side, position) => new Column(side, position));
   place.replaceChildren(...columns.map((column) => column.element));
   const history = new History(sides);
-  showModels(sides.map((side) => ({ name: side.model })));
+  showModels(sides.map((side) => ({ name: side.model }))); // resolution and terms come with answers
   form.onGo = (wish) => go(wish, columns, history);
   watchStates(columns);
 }
@@ -41,7 +42,7 @@ async function go(wish, columns, history) {
   history.add(wish, results);
   form.enable();
   refreshStates(columns);
-  describeModels(columns, results);
+  if (!modelsKnown) describeModels(columns, results);
 }
 
 async function askOne(column, wish, columns) {
@@ -82,6 +83,7 @@ async function describeModels(columns, results) {
     .filter((answer) => answer.status === "fulfilled")
     .map(({ value }) => value.models.find((model) => model.name === value.default));
   if (models.length) showModels(models);
+  modelsKnown = models.length === columns.length;
 }
 
 function showModels(models) {

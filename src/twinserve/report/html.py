@@ -1,0 +1,95 @@
+"""The page of a report: values in, one HTML text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from twinserve.analysis.comparison import Comparison, GateStatus
+from twinserve.records.manifest import Manifest
+from twinserve.report import place, tables
+from twinserve.report.measures import FIGURES
+from twinserve.report.series import FigureData
+from twinserve.report.words import alternative_text, analysis, drawing_note
+
+TEMPLATE = Path(__file__).with_name("template.html")
+GATE_SIGNS = {GateStatus.PASS: "✓", GateStatus.FAIL: "✕", GateStatus.UNKNOWN: "?"}
+GATE_MEANINGS = {
+    "equality": "same answers from both sides",
+    "load": "the load was really applied",
+    "drift": "neither side changed over time",
+    "saturation": "the load generator kept up",
+    "host": "the machine kept up",
+    "errors": "requests were answered",
+    "cold": "no starts mixed in",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as the page shows it; ``svg`` is markup of our own making."""
+
+    stem: str
+    title: str
+    unit: str
+    definition: str
+    svg: str
+    alternative: str
+    omitted: str
+    analysis: str
+
+
+def format_page(
+    manifest: Manifest,
+    comparison: Comparison,
+    figures: Mapping[str, FigureData],
+    svgs: Mapping[str, str],
+) -> str:
+    """The whole ``report.html``; ``figures`` and ``svgs`` are by a measure's ``stem``.
+
+    Equal values give equal text: no clock, no path, no address is in it.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        manifest=manifest,
+        comparison=comparison,
+        verdict=comparison.verdict,
+        warning=place.warning(manifest),
+        labels={side: place.side_label(side, manifest) for side in comparison.sides},
+        side_class={side: f"side-{n}" for n, side in enumerate(comparison.sides, start=1)},
+        gate_signs=GATE_SIGNS,
+        gate_meanings=GATE_MEANINGS,
+        counts=tables.count_rows(comparison),
+        groups=tables.measure_groups(comparison),
+        statistics=tables.STATISTICS,
+        differences=tables.DIFFERENCES,
+        confidence=tables.confidence(comparison),
+        dash_note=tables.dash_note(comparison, manifest),
+        figures=_figures(comparison, figures, svgs),
+        facts=place.measured_facts(manifest),
+        not_measured=place.not_measured(manifest),
+        files=place.FILES,
+    )
+
+
+def _figures(
+    comparison: Comparison, figures: Mapping[str, FigureData], svgs: Mapping[str, str]
+) -> list[Figure]:
+    return [
+        Figure(
+            measure.stem,
+            measure.title,
+            measure.unit,
+            measure.definition,
+            svgs[measure.stem],
+            alternative_text(measure, comparison),
+            drawing_note(figures[measure.stem]),
+            " ".join(analysis(measure, comparison, figures[measure.stem])),
+        )
+        for measure in FIGURES
+    ]

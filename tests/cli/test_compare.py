@@ -1,0 +1,192 @@
+"""The main job, whole and real: gateways, gunicorn, functions-framework, load, verdict, report."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from twinserve.analysis.comparison import read_comparison
+from twinserve.cli.verdict import PAGE_HINT
+from twinserve.records.events import EventKind, read_events
+from twinserve.records.manifest import RunState, read_manifest
+from twinserve.records.resources import read_resources
+from twinserve.records.run import RunDirectory
+from twinserve.records.samples import Phase, read_samples
+
+WORDS = ("compare", "--model", "random-16", "--duration", "10", "--users", "3")
+# In every Python process of the run: note each name that is looked up and each address that is
+# connected to. It proves itself by noting the loopback connections that must happen.
+AUDIT = """
+import os, sys
+def note(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect"):
+        with open(os.environ["AUDIT_LOG"], "a") as log:
+            log.write(f"{event} {arguments[-1] if event == 'socket.connect' else arguments[0]}\\n")
+sys.addaudithook(note)
+"""
+
+
+class Running:
+    """A ``twinserve compare`` under way."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.run = RunDirectory(folder / "run")
+        self.errors = folder / "stderr"
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "twinserve", *WORDS, "--out", str(self.run.path)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    def until_rows(self, phase: Phase, rows: int) -> None:
+        while self.process.poll() is None:
+            if self.run.samples.exists() and self.rows(phase) >= rows:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"compare ended early: {self.errors.read_text()}")
+
+    def rows(self, phase: Phase) -> int:
+        return self.run.samples.read_text().count(f",{phase.value},")
+
+    def instances(self, words: str) -> list[psutil.Process]:
+        """Processes of this comparison whose command holds ``words``, parents first."""
+        tree = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in tree if words in " ".join(process.cmdline())]
+
+    def end(self) -> str:
+        out, _ = self.process.communicate(timeout=300)
+        return out
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def test_compare_writes_a_whole_run_and_looks_up_no_name(tmp_path: Path) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit/sitecustomize.py").write_text(AUDIT)
+    log = tmp_path / "audit.log"
+    audited = {"PYTHONPATH": str(tmp_path / "audit"), "AUDIT_LOG": str(log)}
+    running = Running(tmp_path, **audited)
+    out = running.end()
+    assert running.process.returncode == 0, running.errors.read_text()
+    run = running.run
+    assert out.startswith("Verdict (")
+    assert str(run.report) in out
+    assert PAGE_HINT in out
+
+    manifest = read_manifest(run.manifest)
+    assert manifest.state is RunState.COMPLETE
+    assert manifest.equality is not None
+    assert manifest.equality.equal == manifest.equality.requests > 0
+    assert [block.index for block in manifest.blocks] == list(range(20))
+    assert "1 instance" in manifest.cap
+    comparison = read_comparison(run.comparison)
+    frame = read_samples(run.samples)
+    for side in manifest.sides:
+        rows = frame.filter((frame["side"] == side) & (frame["phase"] == "block"))
+        summary = comparison.deployments[side]
+        assert summary.requests == rows.height > 0
+        assert summary.elapsed_ms is not None
+        assert rows["elapsed_ms"].mean() == pytest.approx(summary.elapsed_ms.mean)
+        assert summary.memory_mib is not None
+        readings = read_resources(run.resources).filter(side=side)
+        assert readings["cpu_percent"].max() > 0
+        assert readings["memory_mib"].min() > 10
+        assert summary.cold_starts == 1
+        cold = frame.filter((frame["side"] == side) & (frame["cold_ms"] > 0))
+        assert cold["phase"].unique().to_list() == ["equality"]
+    assert {gate.name for gate in comparison.gates} >= {"equality", "load", "errors"}
+    assert run.report.stat().st_size > 10_000
+
+    noted = log.read_text().splitlines()
+    connected = [line for line in noted if line.startswith("socket.connect")]
+    assert any("127.0.0.1" in line for line in connected)
+    strange = [line for line in noted if "127.0.0.1" not in line and "/" not in line]
+    assert not strange
+
+
+def test_report_makes_the_same_report_again(make_run: Callable[[], RunDirectory]) -> None:
+    run = make_run()
+    command = [sys.executable, "-m", "twinserve", "report", str(run.path)]
+    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    pages = [run.report.read_bytes()]
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
+    pages.append(run.report.read_bytes())
+    assert first.stdout.startswith("Verdict (")
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("words", ["gunicorn", "functions_framework"])
+def test_a_killed_instance_is_marked_and_replaced(running: Running, words: str) -> None:
+    running.until_rows(Phase.BLOCK, 30)
+    for process in running.instances(words):
+        process.kill()
+    running.end()
+    assert running.process.returncode == 0, running.errors.read_text()
+    manifest = read_manifest(running.run.manifest)
+    assert manifest.state is RunState.COMPLETE
+    side = "container" if words == "gunicorn" else "function"
+    events = [e.event for e in read_events(running.run.events) if e.side == side]
+    assert events.count(EventKind.KILLED) == 1
+    assert events.count(EventKind.READY) == 2
+    assert read_comparison(running.run.comparison).deployments[side].cold_starts == 2
+    frame = read_samples(running.run.samples)
+    rows = frame.filter((frame["side"] == side) & frame["success"])
+    assert rows["instance"].unique().sort().to_list() == [f"{side}-1", f"{side}-2"]
+    lost = frame.filter(~frame["success"])
+    assert lost.height == lost.filter(lost["failureMessage"] != "").height
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_readable_and_leaves_no_process(
+    running: Running, sign: signal.Signals
+) -> None:
+    running.until_rows(Phase.BLOCK, 30)
+    tree = psutil.Process(running.process.pid).children(recursive=True)
+    assert len(tree) >= 5
+    running.process.send_signal(sign)
+    out = running.end()
+    assert running.process.returncode == 130
+    assert "undetermined" in out or "Verdict" in out
+    gone, alive = psutil.wait_procs(tree, timeout=30)
+    assert not alive
+    assert len(gone) == len(tree)
+    manifest = read_manifest(running.run.manifest)
+    assert manifest.state is RunState.INTERRUPTED
+    assert read_samples(running.run.samples).height >= 30
+    assert read_comparison(running.run.comparison).verdict.choice == "undetermined"
+
+
+def test_a_killed_comparison_leaves_a_readable_run_and_no_process(running: Running) -> None:
+    running.until_rows(Phase.BLOCK, 30)
+    tree = psutil.Process(running.process.pid).children(recursive=True)
+    running.process.kill()
+    running.process.wait()
+    _, alive = psutil.wait_procs(tree, timeout=60)
+    assert not alive
+    again = subprocess.run(
+        [sys.executable, "-m", "twinserve", "report", str(running.run.path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert again.returncode == 0, again.stderr
+    assert read_manifest(running.run.manifest).state is RunState.RUNNING
+    assert msgspec.json.decode(running.run.comparison.read_bytes())["schema_version"] == 1
