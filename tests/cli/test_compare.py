@@ -65,8 +65,10 @@ class Running:
         return [process for process in tree if words in " ".join(process.cmdline())]
 
     def end(self) -> str:
-        out, _ = self.process.communicate(timeout=300)
-        return out
+        """Wait for its end and give what it printed; a second call gives nothing."""
+        if self.process.stdout is None or self.process.stdout.closed:
+            return ""
+        return self.process.communicate(timeout=300)[0]
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     running = Running(tmp_path)
     yield running
     running.process.kill()
-    running.process.wait()
+    running.end()
 
 
 def test_compare_writes_a_whole_run_and_looks_up_no_name(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_compare_writes_a_whole_run_and_looks_up_no_name(tmp_path: Path) -> None
         assert summary.memory_mib is not None
         readings = read_resources(run.resources).filter(side=side)
         assert readings["cpu_percent"].max() > 0
-        assert readings["memory_mib"].min() > 10
+        assert readings["memory_mib"].max() > 40
         assert summary.cold_starts == 1
         cold = frame.filter((frame["side"] == side) & (frame["cold_ms"] > 0))
         assert cold["phase"].unique().to_list() == ["equality"]
@@ -177,7 +179,7 @@ def test_a_killed_comparison_leaves_a_readable_run_and_no_process(running: Runni
     running.until_rows(Phase.BLOCK, 30)
     tree = psutil.Process(running.process.pid).children(recursive=True)
     running.process.kill()
-    running.process.wait()
+    running.end()
     _, alive = psutil.wait_procs(tree, timeout=60)
     assert not alive
     again = subprocess.run(

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from twinserve.deployment import CONTAINER, FUNCTION, SIDES, fair_defaults
 from twinserve.page.server import PageSide, page_at
@@ -210,10 +210,12 @@ def opened(browser: Browser, url: str) -> Page:
 def posts(page: Page) -> list[dict[str, int]]:
     """The bodies of the questions that the page will have sent."""
     found: list[dict[str, int]] = []
-    page.on(
-        "request",
-        lambda request: found.append(request.post_data_json) if request.method == "POST" else None,
-    )
+
+    def keep(request: Request) -> None:
+        if request.method == "POST":
+            found.append(request.post_data_json or {})
+
+    page.on("request", keep)
     return found
 
 

@@ -90,11 +90,14 @@ def test_an_answer_is_streamed_while_the_gateway_still_sends() -> None:
         return response
 
     async def scenario() -> bytes:
-        async with page_before(gateway) as page, aiohttp.ClientSession() as session:
-            async with session.post(page + GENERATE) as response:
-                first = await response.content.readany()
-                first_half_arrived.set()
-                return first + b"|" + await response.content.read()
+        async with (
+            page_before(gateway) as page,
+            aiohttp.ClientSession() as session,
+            session.post(page + GENERATE) as response,
+        ):
+            first = await response.content.readany()
+            first_half_arrived.set()
+            return first + b"|" + await response.content.read()
 
     assert asyncio.run(asyncio.wait_for(scenario(), 30)) == b"first |second"
 
@@ -292,9 +295,11 @@ async def page_before(gateway: Handler, answer_s: float = 30.0) -> AsyncIterator
     """The page's URL, its one side being a container whose gateway is ``gateway``."""
     behind = web.Application(client_max_size=10 * BODY_LIMIT)
     behind.router.add_route("*", "/{path:.*}", gateway)
-    async with listening(behind) as url:
-        async with listening(create_page({CONTAINER: container(url)}, answer_s)) as page:
-            yield page
+    async with (
+        listening(behind) as url,
+        listening(create_page({CONTAINER: container(url)}, answer_s)) as page,
+    ):
+        yield page
 
 
 @asynccontextmanager
@@ -309,9 +314,11 @@ async def listening(app: web.Application) -> AsyncIterator[str]:
 
 
 async def ask(page: str, method: str, path: str, **options: Any) -> Answer:
-    async with aiohttp.ClientSession() as session:
-        async with session.request(method, page + path, **options) as response:
-            return response, await response.read()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, page + path, **options) as response,
+    ):
+        return response, await response.read()
 
 
 async def no_gateway(_request: web.Request) -> web.Response:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twinserve.training.pictures import Pictures
-from twinserve.training.trainer import TrainingOptions
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -55,12 +54,6 @@ def pictures8(pixels: NDArray[np.uint8]) -> Pictures:
 @pytest.fixture(scope="session")
 def pictures16(pixels: NDArray[np.uint8]) -> Pictures:
     return Pictures(pixels)
-
-
-@pytest.fixture
-def tiny() -> TrainingOptions:
-    """40 steps from 4x4 to 8x8: 15 at 4x4, 12 fading, 13 stable."""
-    return TrainingOptions(resolution=8, images=320, batch=8, latent=8, widths=(8, 8, 4))
 
 
 @pytest.fixture(scope="session")

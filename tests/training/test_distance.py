@@ -68,7 +68,7 @@ def test_pictures_of_one_colour_in_another_order_are_at_distance_zero() -> None:
 
 
 def test_blur_is_seen_most_at_the_finest_level_and_grows_with_its_radius() -> None:
-    sharp, others = _blobs(128, seed=4), _blobs(128, seed=5)
+    sharp, others = _blobs(48, seed=4), _blobs(48, seed=5)
     same = sliced_wasserstein(sharp, others, 0)
     blurred = [sliced_wasserstein(sharp, _blurred(others, radius), 0) for radius in (1, 2, 4)]
     means = [same.mean, *(distances.mean for distances in blurred)]

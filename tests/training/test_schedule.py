@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,14 +36,9 @@ def test_every_image_has_its_place_and_levels_only_grow(images: int, last: int, 
     schedule = growth(images, last, present)
     assert schedule.images == images
     places = [schedule.at(k * images // 50) for k in range(51)]
-    reached = [position.level + position.alpha for position in places]
     assert all(0 <= position.alpha <= 1 for position in places)
-    assert all(a.level <= b.level for a, b in zip(places, places[1:], strict=False))
-    assert all(
-        a <= b
-        for a, b, p, q in zip(reached, reached[1:], places, places[1:], strict=False)
-        if p.level == q.level
-    )
+    for before, after in pairwise(places):
+        assert (before.level, before.alpha) <= (after.level, after.alpha)
     assert places[-1] == Position(last, 1.0)
 
 

@@ -23,8 +23,8 @@ GATE_MEANINGS = {
     "drift": "neither side changed over time",
     "saturation": "the load generator kept up",
     "host": "the machine kept up",
-    "errors": "requests were answered",
-    "cold": "no starts mixed in",
+    "errors": "few requests failed",
+    "cold": "few requests waited for a start",
 }
 
 

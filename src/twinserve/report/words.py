@@ -40,7 +40,8 @@ def analysis(measure: Measure, comparison: Comparison, data: FigureData) -> list
 def difference_sentence(measure: Measure, sides: tuple[str, str], difference: Difference) -> str:
     """The difference of means with its interval, or why nothing can be said."""
     mean = difference.mean
-    amount = format_quantity(abs(mean.estimate), measure.unit)
+    unit = "% points" if measure is CPU else measure.unit
+    amount = format_quantity(abs(mean.estimate), unit)
     if mean.low is None or mean.high is None:
         return (
             f"The means differ by {amount}; how much of that is chance, this run cannot tell: "
@@ -50,13 +51,13 @@ def difference_sentence(measure: Measure, sides: tuple[str, str], difference: Di
     if mean.low <= 0 <= mean.high:
         return (
             f"The means differ by {amount}, which may be chance: the {percent} "
-            f"{_ends(mean.low, mean.high, measure)} includes no difference at all."
+            f"{_ends(mean.low, mean.high, unit)} includes no difference at all."
         )
     less, more = sides if mean.estimate > 0 else sides[::-1]
     nearer, farther = sorted((abs(mean.low), abs(mean.high)))
     return (
-        f"On average the {less} {_less(measure, amount, more)} ({percent} "
-        f"{_ends(nearer, farther, measure)}){_times(difference)}."
+        f"On average {_less(measure, less, amount, more)} ({percent} "
+        f"{_ends(nearer, farther, unit)}){_times(difference)}."
     )
 
 
@@ -120,16 +121,17 @@ def _p95s(measure: Measure, present: Mapping[str, Summary]) -> str:
     return f"In 95 of 100 readings it was at most {values}."
 
 
-def _ends(low: float, high: float, measure: Measure) -> str:
-    return f"{format_number(low)} to {format_quantity(high, measure.unit)}"
+def _ends(low: float, high: float, unit: str) -> str:
+    return f"{format_number(low)} to {format_quantity(high, unit)}"
 
 
-def _less(measure: Measure, amount: str, more: str) -> str:
+def _less(measure: Measure, less: str, amount: str, more: str) -> str:
+    if measure is CONNECT:
+        return f"connecting to the {less} took {amount} less than to the {more}"
     if measure.is_time:
-        return f"was {amount} faster than the {more}"
+        return f"the {less} was {amount} faster than the {more}"
     verb = "used" if measure is CPU else "needed"
-    noun = " points" if measure is CPU else ""
-    return f"{verb} {amount}{noun} less than the {more}"
+    return f"the {less} {verb} {amount} less than the {more}"
 
 
 def _times(difference: Difference) -> str:

@@ -1,0 +1,118 @@
+"""``twinserve train`` as a process of its own: started, stopped and killed for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from twinserve.training.checkpoint import Progress, read_checkpoint
+
+VERB = [sys.executable, "-c", "from twinserve.cli import main; main()", "train"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def test_what_was_stopped_and_then_killed_is_trained_to_the_end(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [*VERB, str(folder), "--out", str(out), "--resolution", "8", "--threads", "1"]
+    command += ["--images", "960", "--batch", "8"]
+    log, checkpoint = out / "log.jsonl", out / "checkpoint.safetensors"
+
+    stopped = _start(command)
+    _wait_until(log.exists, stopped)
+    stopped.send_signal(signal.SIGINT)
+    _, said = stopped.communicate()
+    assert stopped.returncode == 130, said
+    assert "Stopped and saved after" in said
+    assert "The same command goes on from there." in said
+    images = _progress(checkpoint).images
+    assert 400 <= images < 960
+
+    killed = _start(command)
+    assert killed.stderr
+    _wait_until(lambda: _says(killed, f"Going on after {images} of 960 images."), killed)
+    killed.kill()
+    killed.communicate()
+    assert _progress(checkpoint).images == images
+
+    done = _run(command)
+    assert done.returncode == 0, done.stderr
+    assert f"Going on after {images} of 960 images." in done.stderr
+    assert "960 images, 8 stable, losses" in done.stderr
+    assert done.stdout == f"{checkpoint}: 8x8, 960 images seen\n"
+    assert (out / "grid-000000960.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["--resolution", "12"],
+            2,
+            "Error: resolution is 12; allowed is one of [4, 8, 16, 32, 64].",
+        ),
+        (["--init", "nowhere.safetensors"], 2, "'nowhere.safetensors' does not exist"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    folder: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    ended = _run([*VERB, str(folder), "--out", str(tmp_path / "run"), *arguments])
+    assert ended.returncode == code
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_torch_it_says_what_to_install(folder: Path, tmp_path: Path) -> None:
+    program = "import sys; sys.modules['torch'] = None; from twinserve.cli import main; main()"
+    command = [sys.executable, "-c", program, "train", str(folder), "--out", str(tmp_path / "run")]
+    ended = _run(command)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "pip install 'twinserve[train]'" in ended.stderr
+
+
+def test_its_help_shows_an_example_and_imports_no_torch() -> None:
+    program = (
+        "import sys\nfrom twinserve.cli import twinserve\n"
+        "twinserve(['train', '--help'], standalone_mode=False)\nprint('torch' in sys.modules)"
+    )
+    ended = _run([sys.executable, "-c", program])
+    assert "Example: twinserve train" in ended.stdout
+    assert ended.stdout.endswith("False\n")
+
+
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def _wait_until(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not seen():
+        if process.poll() is not None:
+            pytest.fail(f"ended early with {process.returncode}: {process.communicate()}")
+        time.sleep(0.02)
+
+
+def _says(process: subprocess.Popen[str], line: str) -> bool:
+    assert process.stderr
+    return process.stderr.readline().strip() == line
+
+
+def _progress(checkpoint: Path) -> Progress:
+    progress = read_checkpoint(checkpoint).progress
+    assert progress
+    return progress
