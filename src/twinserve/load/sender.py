@@ -76,29 +76,11 @@ class Sender:
     async def send(
         self, target: Target, images: int, seed: int, due_us: int | None = None
     ) -> Outcome:
-        """POST /generate and read the answer to its last byte; never raises for a failed
-        request."""
+        """POST /generate and read the answer to its last byte; a failed request does not raise."""
         body = msgspec.json.encode({"num_images": images, "seed": seed})
-        seen = SimpleNamespace(connected_us=None)
-        answer = _Answer()
+        url = f"{target.url}/generate"
         sent_us = self._clock.now_us()
-        try:
-            async with self._session.post(
-                f"{target.url}/generate",
-                data=body,
-                headers={"Content-Type": "application/json"},
-                trace_request_ctx=seen,
-            ) as response:
-                answer.first_byte_us = self._clock.now_us()
-                answer.status, answer.reason = response.status, response.reason or ""
-                answer.headers = response.headers
-                answer.body = await response.read()
-                if response.status >= 400:
-                    answer.failure = _shown_problem(answer.body)
-        except TimeoutError:
-            answer.failure = f"no answer within {TIMEOUT_S:.0f} s"
-        except (aiohttp.ClientError, OSError) as error:
-            answer.failure = f"{type(error).__name__}: {error}"
+        answer = await self._answer(url, body)
         done_us = self._clock.now_us()
         timing = _server_timing(answer.headers.getall("Server-Timing", []))
         sample = Sample(
@@ -107,13 +89,13 @@ class Sender:
             block=target.block,
             user=target.user,
             users=target.users,
-            url=f"{target.url}/generate",
+            url=url,
             images=images,
             seed=seed,
             started_epoch_ms=self._clock.started_epoch_ms,
             due_us=sent_us if due_us is None else due_us,
             sent_us=sent_us,
-            connected_us=seen.connected_us,
+            connected_us=answer.connected_us,
             first_byte_us=answer.first_byte_us,
             done_us=done_us,
             status=answer.status,
@@ -128,6 +110,25 @@ class Sender:
         )
         return Outcome(sample, answer.body)
 
+    async def _answer(self, url: str, body: bytes) -> _Answer:
+        answer = _Answer()
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._session.post(
+                url, data=body, headers=headers, trace_request_ctx=answer
+            ) as response:
+                answer.first_byte_us = self._clock.now_us()
+                answer.status, answer.reason = response.status, response.reason or ""
+                answer.headers = response.headers
+                answer.body = await response.read()
+                if response.status >= 400:
+                    answer.failure = _shown_problem(answer.body)
+        except TimeoutError:
+            answer.failure = f"no answer within {TIMEOUT_S:.0f} s"
+        except (aiohttp.ClientError, OSError) as error:
+            answer.failure = f"{type(error).__name__}: {error}"
+        return answer
+
     async def _connected(
         self,
         _session: aiohttp.ClientSession,
@@ -141,6 +142,7 @@ class _Answer:
     """What has come back so far; stays readable when the connection breaks half-way."""
 
     def __init__(self) -> None:
+        self.connected_us: int | None = None
         self.status = 0
         self.reason = ""
         self.failure = ""
