@@ -161,7 +161,7 @@ def test_too_few_rows_say_how_many_more_are_needed(make_run):
 
 def test_too_few_blocks_say_how_many_more_are_needed(make_run):
     comparison = compare_run(make_run(blocks=4, rows=300))
-    assert "6 are needed (2 more)" in comparison.verdict.sentence
+    assert "6 blocks with rows are needed, there are 4" in comparison.verdict.sentence
     assert comparison.differences["elapsed_ms"].mean.low is None
 
 

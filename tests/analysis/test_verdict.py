@@ -83,11 +83,11 @@ def test_a_side_that_is_slow_and_fails_says_both():
 
 
 def test_a_p95_that_the_design_leaves_untold_says_what_is_missing():
-    why = "p95 needs 1,000 rows and there are 400 (600 more)"
+    why = "p95 needs 1,000 rows, there are 400"
     verdict = decide(replace(evidence(), first=candidate("kettle", 110.0, why=why)))
     assert verdict.choice == "undetermined"
     assert "kettle: p95 needs 1,000 rows" in verdict.sentence
-    assert "600 more" in verdict.sentence
+    assert "there are 400" in verdict.sentence
 
 
 def test_a_side_without_an_answer_leaves_it_undetermined():

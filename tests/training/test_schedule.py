@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinserve.errors import UsageError
@@ -30,6 +30,7 @@ def test_the_small_budget_is_shared_out_as_it_was_spent() -> None:
     )
 
 
+@settings(deadline=None)
 @given(images=st.integers(1, 2_000_000), last=st.integers(0, 5), begun=st.integers(-1, 5))
 def test_every_image_has_its_place_and_levels_only_grow(images: int, last: int, begun: int) -> None:
     present = begun if 0 <= begun <= last else None

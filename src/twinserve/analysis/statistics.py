@@ -188,8 +188,7 @@ def why_no_mean(side: Side) -> str | None:
     blocks = len(_with_rows(side))
     if blocks >= FEWEST_BLOCKS:
         return None
-    more = FEWEST_BLOCKS - blocks
-    return f"{blocks} blocks have rows and {FEWEST_BLOCKS} are needed ({more} more)"
+    return f"{FEWEST_BLOCKS} blocks with rows are needed, there are {blocks}"
 
 
 def why_no_quantile(side: Side, p: float) -> str | None:
@@ -200,7 +199,7 @@ def why_no_quantile(side: Side, p: float) -> str | None:
     rows = sum(block.size for block in side)
     needed = rows_needed(p)
     if rows < needed:
-        return f"p{100 * p:g} needs {needed:,} rows and there are {rows:,} ({needed - rows:,} more)"
+        return f"p{100 * p:g} needs {needed:,} rows, there are {rows:,}"
     interval = quantile_interval(side, p)
     if interval.low is None or interval.high is None:
         return (

@@ -147,7 +147,7 @@ def _gates_failed(names: Sequence[str]) -> str:
 
 def _untold(candidates: Sequence[Candidate]) -> str:
     whys = [f"{c.name}: {c.undetermined or 'no request was answered'}" for c in candidates]
-    return f"This run is too small to say which to choose ({'; '.join(whys)})."
+    return f"This run is too small to say which to choose; run it longer ({'; '.join(whys)})."
 
 
 def _none_fit(evidence: Evidence) -> str:
