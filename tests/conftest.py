@@ -21,6 +21,12 @@ def runs() -> ModuleType:
     return _beside("runs")
 
 
+@pytest.fixture(scope="session")
+def traced() -> ModuleType:
+    """The module ``tests/traced.py``: watch which addresses a command connects to."""
+    return _beside("traced")
+
+
 @pytest.fixture
 def make_run(runs: ModuleType, tmp_path: Path) -> Callable[..., RunDirectory]:
     """``make_run(**options)`` writes a synthetic run; see ``tests/runs.py`` for the options."""

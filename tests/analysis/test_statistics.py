@@ -157,8 +157,8 @@ def test_a_difference_is_named_by_its_interval_alone(low, high, finding):
 
 
 def test_fewer_than_six_blocks_tell_nothing():
-    assert "5 blocks" in statistics.why_no_mean(blocks(13, count=5))
-    assert "1 more" in statistics.why_no_quantile(blocks(13, count=5), 0.5)
+    assert "6 blocks with rows" in statistics.why_no_mean(blocks(13, count=5))
+    assert "there are 5" in statistics.why_no_quantile(blocks(13, count=5), 0.5)
     assert statistics.why_no_mean(blocks(13, count=6)) is None
 
 

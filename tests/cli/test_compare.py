@@ -1,12 +1,12 @@
 """The main job, whole and real: gateways, gunicorn, functions-framework, load, verdict, report."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import psutil
@@ -21,31 +21,20 @@ from twinserve.records.run import RunDirectory
 from twinserve.records.samples import Phase, read_samples
 
 WORDS = ("compare", "--model", "random-16", "--duration", "10", "--users", "3")
-# In every Python process of the run: note each name that is looked up and each address that is
-# connected to. It proves itself by noting the loopback connections that must happen.
-AUDIT = """
-import os, sys
-def note(event, arguments):
-    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect"):
-        with open(os.environ["AUDIT_LOG"], "a") as log:
-            log.write(f"{event} {arguments[-1] if event == 'socket.connect' else arguments[0]}\\n")
-sys.addaudithook(note)
-"""
 
 
 class Running:
     """A ``twinserve compare`` under way."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
         self.run = RunDirectory(folder / "run")
         self.errors = folder / "stderr"
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "twinserve", *WORDS, "--out", str(self.run.path)],
+                [*prefix, sys.executable, "-m", "twinserve", *WORDS, "--out", str(self.run.path)],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **environment},
                 start_new_session=True,
             )
 
@@ -79,18 +68,19 @@ def running(tmp_path: Path) -> Iterator[Running]:
     running.end()
 
 
-def test_compare_writes_a_whole_run_and_looks_up_no_name(tmp_path: Path) -> None:
-    (tmp_path / "audit").mkdir()
-    (tmp_path / "audit/sitecustomize.py").write_text(AUDIT)
-    log = tmp_path / "audit.log"
-    audited = {"PYTHONPATH": str(tmp_path / "audit"), "AUDIT_LOG": str(log)}
-    running = Running(tmp_path, **audited)
+def test_compare_writes_a_whole_run_and_connects_to_loopback_only(
+    tmp_path: Path, traced: ModuleType
+) -> None:
+    trace = tmp_path / "trace"
+    running = Running(tmp_path, traced.prefix(trace, required=False))
     out = running.end()
     assert running.process.returncode == 0, running.errors.read_text()
     run = running.run
     assert out.startswith("Verdict (")
     assert str(run.report) in out
     assert PAGE_HINT in out
+    if trace.exists():
+        traced.assert_loopback_only(trace)
 
     manifest = read_manifest(run.manifest)
     assert manifest.state is RunState.COMPLETE
@@ -115,12 +105,6 @@ def test_compare_writes_a_whole_run_and_looks_up_no_name(tmp_path: Path) -> None
         assert cold["phase"].unique().to_list() == ["equality"]
     assert {gate.name for gate in comparison.gates} >= {"equality", "load", "errors"}
     assert run.report.stat().st_size > 10_000
-
-    noted = log.read_text().splitlines()
-    connected = [line for line in noted if line.startswith("socket.connect")]
-    assert any("127.0.0.1" in line for line in connected)
-    strange = [line for line in noted if "127.0.0.1" not in line and "/" not in line]
-    assert not strange
 
 
 def test_report_makes_the_same_report_again(make_run: Callable[[], RunDirectory]) -> None:

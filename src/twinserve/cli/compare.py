@@ -15,7 +15,7 @@ from twinserve.cli.options import (
     duration_option,
     model_option,
     needs,
-    platform_sentence,
+    platform_lines,
     say_model,
 )
 from twinserve.cli.progress import Meter, progress
@@ -113,13 +113,13 @@ def _measure(run: RunDirectory, workload: Workload, model: str, facts: BundleFac
             hardware=this_hardware(capacity.cores, capacity.memory_mib),
             runner="process",
             deployments=platform.deployments,
-            cap=platform_sentence(platform),
+            cap=" ".join(platform_lines(platform)),
             model=ModelFacts(
                 facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use
             ),
             workload=workload,
         )
-        click.echo(platform_sentence(platform), err=True)
+        click.echo("\n".join(platform_lines(platform)), err=True)
         click.echo(
             f"Load: {workload.users} users, {workload.blocks} blocks of {workload.block_s:g} s a "
             f"side; about {load_seconds(workload) + 15:.0f} s in all. Run: {run.path}",

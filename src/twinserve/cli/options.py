@@ -34,9 +34,9 @@ def say_model(facts: BundleFacts) -> None:
         )
 
 
-def platform_sentence(platform: LocalPlatform) -> str:
-    """How many instances this machine carries and which limits hold on it, said once for both."""
-    return " ".join(dict.fromkeys([*platform.cap.values(), *platform.limits.values()]))
+def platform_lines(platform: LocalPlatform) -> list[str]:
+    """How many instances of each deployment this machine carries, and which limits hold on it."""
+    return [*platform.cap.values(), *platform.limits.values()]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import click
 
 from twinserve.bundle.store import bundle_facts, default_model
-from twinserve.cli.options import duration_option, model_option, platform_sentence, say_model
+from twinserve.cli.options import duration_option, model_option, platform_lines, say_model
 from twinserve.deployment import SIDES, fair_defaults
 from twinserve.page.server import PageSide, page_at
 from twinserve.runtime.platform import LocalPlatform
@@ -45,7 +45,7 @@ def command(
     deployments = list(fair_defaults(name, idle_s=idle).values())
     try:
         with LocalPlatform(deployments, ports=ports) as platform:
-            click.echo(platform_sentence(platform), err=True)
+            click.echo("\n".join(platform_lines(platform)), err=True)
             asyncio.run(_serve(platform, port))
     except KeyboardInterrupt:
         click.echo("Stopped; nothing is left running.", err=True)

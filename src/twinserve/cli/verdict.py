@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twinserve.analysis.comparison import Comparison
     from twinserve.records.run import RunDirectory
 
-PAGE_HINT = "See both sides answer on a page: twinserve up"
+PAGE_HINT = "See both sides answer on a page: twinserve up (in a checkout: make up)"
 SIGNS = {"pass": "ok", "fail": "FAILED", "unknown": "unknown"}
 
 
