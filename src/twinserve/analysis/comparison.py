@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from twinserve.errors import RecordError
+from twinserve.records.lines import replace_file
 
 SCHEMA_VERSION = 1
 MEASURES = (
@@ -111,9 +111,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n")
-    os.replace(part, path)
+    """Write a ``comparison.json``; a reader finds the old one or the new one."""
+    replace_file(path, msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n")
 
 
 def read_comparison(path: Path) -> Comparison:

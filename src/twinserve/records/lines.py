@@ -1,9 +1,10 @@
-"""CSV files that are appended a whole line at a time and read up to the last whole line."""
+"""Files that survive a crash: appended a whole line at a time, or replaced as a whole."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,13 @@ def whole_lines(path: Path) -> bytes:
     if not end:
         raise RecordError(f"{path} has no whole line; the run was cut off before it began.")
     return data[:end]
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside ``path``, then rename: a reader finds the old file or the new one."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
 
 
 def _flat(value: object) -> object:

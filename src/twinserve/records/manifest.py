@@ -5,7 +5,6 @@ It holds no host name, user name, home path, header or environment.
 
 from __future__ import annotations
 
-import os
 import platform
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ import msgspec
 from twinserve import __version__
 from twinserve.deployment import Deployment
 from twinserve.errors import RecordError
+from twinserve.records.lines import replace_file
 
 SCHEMA_VERSION = 1
 VERSIONED = (
@@ -114,10 +114,8 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write beside ``path``, then rename: a reader finds the old manifest or the new one."""
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-    os.replace(part, path)
+    """Write a ``run.json``; a reader finds the old one or the new one."""
+    replace_file(path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def read_manifest(path: Path) -> Manifest:

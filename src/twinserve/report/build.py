@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
 
 from twinserve.analysis.comparison import Comparison
 from twinserve.errors import RecordError
+from twinserve.records.lines import replace_file
 from twinserve.records.manifest import read_manifest
 from twinserve.records.resources import read_resources
 from twinserve.records.run import RunDirectory
@@ -37,7 +37,7 @@ def write_report(run: RunDirectory, comparison: Comparison) -> Path:
     labels = {side: side_label(side, manifest) for side in comparison.sides}
     svgs = {stem: svg(chart(data, labels)) for stem, data in figures.items()}
     _write_figures(run.figures, svgs)
-    _replace(run.report, format_page(manifest, comparison, figures, svgs).encode())
+    replace_file(run.report, format_page(manifest, comparison, figures, svgs).encode())
     return run.report
 
 
@@ -55,12 +55,5 @@ def _readings(path: Path) -> pl.DataFrame:
 def _write_figures(folder: Path, svgs: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for stem, text in svgs.items():
-        _replace(folder / f"{stem}.svg", text.encode())
-        _replace(folder / f"{stem}.png", png(text))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write beside ``path``, then rename: a reader finds the old file or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+        replace_file(folder / f"{stem}.svg", text.encode())
+        replace_file(folder / f"{stem}.png", png(text))
