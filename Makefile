@@ -1,5 +1,5 @@
 # Everything lives in .venv at the root. `make demo` installs no torch; `make test` does.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP = .venv/bin/python -m pip install --quiet --constraint constraints.txt
 SOURCES = $(shell git ls-files 'src/*.py' 'tests/*.py' 'benchmarks/*.py' 2>/dev/null)
 
@@ -46,5 +46,7 @@ clean: ## Remove the environment and what tools left
 	touch $@
 
 .venv/bin/python:
+	@$(PYTHON) -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' || { \
+	    echo 'Python 3.11 or later with venv is needed: apt-get install python3.11-venv'; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
