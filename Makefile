@@ -32,7 +32,7 @@ bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
 	.venv/bin/python benchmarks/interval_coverage.py
 
 bench-faces: .venv/test ## Sliced Wasserstein distances: make bench-faces DATA=pictures.zip CHECKPOINTS="a b"
-	.venv/bin/python benchmarks/face_distances.py --data $(DATA) $(CHECKPOINTS)
+	.venv/bin/python benchmarks/face_distances.py $(DATA:%=--data %) $(CHECKPOINTS)
 
 clean: ## Remove the environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """How alike a checkpoint's faces and real ones are: sliced Wasserstein distances, times 10**3.
 
-    python benchmarks/faces.py --data celebahq128-0.zip --data celebahq128-1.zip first.safetensors
+    python benchmarks/face_distances.py --data celebahq128-0.zip --data celebahq128-1.zip first.safetensors
 
 Every checkpoint is compared with the same real pictures, and those with as many other real ones: no
 generator can be expected to come closer than that. The table is what the model card quotes.
@@ -37,7 +37,7 @@ def main() -> None:
         for line in _table(rows, checkpoints[0].config.resolution):
             print(line, flush=True)
     except TwinserveError as error:
-        sys.exit(f"faces.py: {error}")
+        sys.exit(f"face_distances.py: {error}")
 
 
 def _parsed() -> argparse.Namespace:

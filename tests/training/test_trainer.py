@@ -197,6 +197,20 @@ def test_a_checkpoint_of_before_settings_were_kept_goes_on(
         Trainer(tmp_path, pictures8, replace(options8, seed=1))
 
 
+def test_such_a_checkpoint_asks_for_the_one_that_it_was_begun_from(
+    grown8: tuple[Path, list[Report]],
+    tmp_path: Path,
+    pictures8: Pictures,
+    options8: TrainingOptions,
+) -> None:
+    init = grown8[0] / "checkpoint.safetensors"
+    _train(Trainer(tmp_path, pictures8, options8, init), steps=2)
+    _write_old(read_checkpoint(tmp_path / "checkpoint.safetensors"))
+    with pytest.raises(UsageError, match="was begun from a checkpoint; give the same --init"):
+        Trainer(tmp_path, pictures8, options8)
+    assert Trainer(tmp_path, pictures8, options8, init).position.part == "8 stable"
+
+
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(
     tmp_path: Path, pictures8: Pictures, options8: TrainingOptions
 ) -> None:

@@ -228,7 +228,9 @@ class Trainer:
         if saved.settings is not None:
             level = saved.settings["start_level"]
             return saved, None if level is None else int(level)
-        # Checkpoints of before settings were kept: ask the file that training started from.
+        # A checkpoint of before settings were kept: ask the file that training started from.
+        if saved.progress and saved.progress.images_before and not init:
+            raise UsageError(f"{self.folder} was begun from a checkpoint; give the same --init.")
         return saved, read_checkpoint(init).grown if init else None
 
     def _settings(self) -> Settings:
