@@ -1,6 +1,6 @@
 """How alike a checkpoint's faces and real ones are: sliced Wasserstein distances, times 10**3.
 
-    python benchmarks/face_distances.py --data celebahq128-0.zip --data celebahq128-1.zip first.safetensors
+    python benchmarks/face_distances.py --data faces.zip first.safetensors second.safetensors
 
 Every checkpoint is compared with the same real pictures, and those with as many other real ones: no
 generator can be expected to come closer than that. The table is what the model card quotes.
@@ -68,7 +68,7 @@ def _rows(
     for path, checkpoint in zip(options.checkpoints, checkpoints, strict=True):
         fake = generate_pictures(checkpoint.generator(), options.pictures, options.seed)
         distances = sliced_wasserstein(real, fake, options.seed, _on_level)
-        yield str(path), checkpoint.images_seen, distances
+        yield f"{path.parent.name}/{path.name}", checkpoint.images_seen, distances
 
 
 def _two_sets(pictures: Pictures, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -71,3 +71,32 @@ def test_models_lists_terms() -> None:
     done = run("models")
     assert done.returncode == 0
     assert "random-64" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "words"),
+    [
+        ("altair", "lab", ["compare"]),
+        ("scipy", "lab", ["compare"]),
+        ("torch", "train", ["train", ".", "--out", "out"]),
+        ("safetensors", "train", ["models", "export", __file__, "--name", "n", "--out", "out"]),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_way_to_install_it(
+    module: str, extra: str, words: list[str], tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['twinserve', *{words!r}]\n"
+        "from twinserve.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"pip install 'twinserve[{extra}]'" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -160,15 +160,15 @@ class _Shown:
 
 
 def format_report(report: Report) -> str:
-    """One line on how training stands."""
+    """One line on how training stands; the generator's loss comes first."""
     return (
-        f"{report.images:,} images, {report.part}, losses {report.loss_generator:.2f} and "
-        f"{report.loss_discriminator:.2f}, {report.images_per_s:,.0f} images/s, "
+        f"{report.images:,} images, {report.part}, losses {report.loss_generator:.2f}/"
+        f"{report.loss_discriminator:.2f}, {report.images_per_s:,.0f}/s, "
         f"{_duration(report.minutes_left)} left"
     )
 
 
 def _duration(minutes: float) -> str:
     if minutes < 1:
-        return "under a minute"
+        return "< 1 min"
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
