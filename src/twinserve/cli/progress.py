@@ -29,7 +29,7 @@ def progress(label: str, total: float) -> Iterator[Meter]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[words]}", style="dim"),
