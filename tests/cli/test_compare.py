@@ -159,6 +159,17 @@ def test_an_interrupted_run_is_readable_and_leaves_no_process(
     assert read_comparison(running.run.comparison).verdict.choice == "undetermined"
 
 
+def test_an_interruption_before_the_first_request_is_one_line(running: Running) -> None:
+    while not running.run.path.exists():
+        time.sleep(0.01)
+    running.process.send_signal(signal.SIGINT)
+    running.end()
+    assert running.process.returncode == 130
+    said = running.errors.read_text()
+    assert said.endswith("Interrupted.\n")
+    assert "Traceback" not in said
+
+
 def test_a_killed_comparison_leaves_a_readable_run_and_no_process(running: Running) -> None:
     running.until_rows(Phase.BLOCK, 30)
     tree = psutil.Process(running.process.pid).children(recursive=True)

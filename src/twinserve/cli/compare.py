@@ -83,12 +83,15 @@ def command(
         import vl_convert  # noqa: F401
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     workload = workload_of(profile, users, duration, images, seed)
-    facts = bundle_facts(model or default_model())
+    name = model or default_model()
+    facts = bundle_facts(name)
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
     interrupted = False
     try:
-        _measure(run, workload, model or default_model(), facts)
+        _measure(run, workload, name, facts)
     except KeyboardInterrupt:
+        if not run.samples.exists():
+            raise
         interrupted = True
         click.echo("Interrupted: analysing what was measured until now.", err=True)
     comparison = analyse(run)
@@ -106,19 +109,7 @@ def _measure(run: RunDirectory, workload: Workload, model: str, facts: BundleFac
         resources=run.resources,
         log=run.path / "instances.log",
     ) as platform:
-        capacity = host_capacity()
-        manifest = Manifest(
-            started_epoch_ms=time.time() * 1000,
-            versions=package_versions(),
-            hardware=this_hardware(capacity.cores, capacity.memory_mib),
-            runner="process",
-            deployments=platform.deployments,
-            cap=" ".join(platform_lines(platform)),
-            model=ModelFacts(
-                facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use
-            ),
-            workload=workload,
-        )
+        manifest = _manifest(platform, workload, facts)
         click.echo("\n".join(platform_lines(platform)), err=True)
         click.echo(
             f"Load: {workload.users} users, {workload.blocks} blocks of {workload.block_s:g} s a "
@@ -134,6 +125,22 @@ def _measure(run: RunDirectory, workload: Workload, model: str, facts: BundleFac
             _finish(run, manifest, RunState.FAILED, str(error))
             raise
         _finish(run, manifest, RunState.COMPLETE, "")
+
+
+def _manifest(platform: LocalPlatform, workload: Workload, facts: BundleFacts) -> Manifest:
+    capacity = host_capacity()
+    return Manifest(
+        started_epoch_ms=time.time() * 1000,
+        versions=package_versions(),
+        hardware=this_hardware(capacity.cores, capacity.memory_mib),
+        runner="process",
+        deployments=platform.deployments,
+        cap=" ".join(platform_lines(platform)),
+        model=ModelFacts(
+            facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use
+        ),
+        workload=workload,
+    )
 
 
 async def _load(run: RunDirectory, manifest: Manifest, platform: LocalPlatform) -> None:
