@@ -11,6 +11,7 @@
     |   +-- UnsupportedMedia       exit 1, HTTP 415
     |   +-- InvalidField           exit 1, HTTP 422   names field, value and what is allowed
     +-- BundleError                exit 1, HTTP 500   a bundle cannot be read or run
+    +-- CheckpointError            exit 1, HTTP 500   a model file from elsewhere cannot be used
     +-- RecordError                exit 1, HTTP 500   a run directory cannot be read
     +-- TrainingError              exit 1, HTTP 500   training cannot start or go on
     +-- RuntimeFailure             exit 1, HTTP 503   an instance or gateway cannot do its work
@@ -91,6 +92,10 @@ class InvalidField(RequestError):
 
 class BundleError(TwinserveError):
     title = "Bundle cannot be used"
+
+
+class CheckpointError(TwinserveError):
+    title = "Unusable model file"
 
 
 class RecordError(TwinserveError):

@@ -4,18 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from twinserve.bundle import pgan
 from twinserve.bundle.bundle import Bundle, BundleFacts, read_bundle, write_bundle
 from twinserve.bundle.engine import Engine
-from twinserve.bundle.graph import build_graph
 from twinserve.bundle.store import bundle_facts, default_model, known_bundles, open_bundle
-from twinserve.bundle.weights import random_weights
 from twinserve.errors import BundleError
 
 
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     monkeypatch.setenv("TWINSERVE_MODELS", str(tmp_path))
-    weights = random_weights(16)
+    weights = pgan.random_weights(16, 64, (32, 32, 32))
     facts = BundleFacts(
         name="tiny",
         resolution=16,
@@ -25,7 +24,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
         description="",
         content_hash="",
     )
-    return write_bundle(tmp_path / "tiny", build_graph(weights, "tiny"), facts)
+    return write_bundle(tmp_path / "tiny", pgan.graph(weights, "tiny"), facts)
 
 
 def test_a_bundle_is_found_by_name_and_by_folder(bundle: Bundle, tmp_path: Path) -> None:
@@ -37,7 +36,7 @@ def test_a_bundle_is_found_by_name_and_by_folder(bundle: Bundle, tmp_path: Path)
 
 
 def test_weights_are_stored_as_float16(bundle: Bundle) -> None:
-    weights = random_weights(16)
+    weights = pgan.random_weights(16, 64, (32, 32, 32))
     layers = [weights.linear, weights.first, *sum(weights.blocks, ()), weights.to_rgb]
     floats = sum(layer.weight.size for layer in layers)
     assert bundle.path is not None

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +21,40 @@ SCHEMA_VERSION = 1
 GRAPH, WEIGHTS, FACTS = "model.xml", "model.bin", "bundle.json"
 
 
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """How near a model's pictures are to real ones, with real against other real as the floor.
+
+    ``swd`` and ``swd_real`` are sliced Wasserstein distances times 10**3, finest level first.
+    """
+
+    data: str
+    pictures: int
+    seed: int
+    swd: tuple[float, ...]
+    swd_real: tuple[float, ...]
+    ms_ssim: float | None = None
+    ms_ssim_real: float | None = None
+    fid: float | None = None
+
+
 class BundleFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a bundle; ``content_hash`` is the SHA-256 of graph and weights."""
+    """What is known of a bundle; ``content_hash`` is the SHA-256 of graph and weights.
+
+    ``truncation`` is the psi that its pictures are made with unless another is asked for.
+    """
 
     schema_version: int = SCHEMA_VERSION
     kind: str = "image-generator"
+    architecture: str = "pgan"
     name: str
     resolution: int
     latent: int
     terms: str
     commercial_use: bool
     description: str
+    source: str = ""
+    truncation: float = 1.0
+    quality: Quality | None = None
     content_hash: str
 
 
@@ -39,14 +67,33 @@ class Bundle:
     path: Path | None = None  # None: made in memory
 
 
-def write_bundle(folder: Path, graph: Any, facts: BundleFacts) -> Bundle:
-    """Store a graph with float16 weights and its facts; the hash is computed here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    openvino().save_model(graph, folder / GRAPH, compress_to_fp16=True)
-    facts = msgspec.structs.replace(facts, content_hash=_content_hash(folder))
-    text = msgspec.json.format(msgspec.json.encode(facts), indent=2)
-    (folder / FACTS).write_bytes(text + b"\n")
+def write_bundle(folder: Path, graph: Any, facts: BundleFacts, half: bool = True) -> Bundle:
+    """Store a graph and its facts; the hash is computed here. A bundle there is replaced.
+
+    ``half`` stores weights as float16. The folder appears at once and whole, so that neither a kill
+    nor another process meets half a bundle.
+
+    Raises:
+        BundleError: the folder cannot be written, or holds something that is not a bundle.
+    """
+    with _replacing(folder) as made:
+        openvino().save_model(graph, made / GRAPH, compress_to_fp16=half)
+        facts = msgspec.structs.replace(facts, content_hash=_content_hash(made))
+        rewrite_facts(made, facts)
     return read_bundle(folder)
+
+
+def rewrite_facts(folder: Path, facts: BundleFacts) -> None:
+    """Replace ``bundle.json`` at once; graph and weights, and so the hash, stay what they are."""
+    text = msgspec.json.format(msgspec.json.encode(facts), indent=2)
+    part = folder / f"{FACTS}.part"
+    part.write_bytes(text + b"\n")
+    os.replace(part, folder / FACTS)
+
+
+def size_bytes(folder: Path) -> int:
+    """Size of graph and weights on disk."""
+    return sum((folder / name).stat().st_size for name in (GRAPH, WEIGHTS))
 
 
 def read_facts(folder: Path) -> BundleFacts:
@@ -97,3 +144,28 @@ def _content_hash(folder: Path) -> str:
     for name in (GRAPH, WEIGHTS):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder`` that takes its place, once it is filled."""
+    if folder.exists() and not (folder / FACTS).is_file() and any(folder.iterdir()):
+        raise BundleError(f"{folder} holds other files than a bundle; choose a new folder.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be written: {error.strerror}.") from error
+    try:
+        made.chmod(0o755)
+        (made / "new").mkdir()
+        yield made / "new"
+        if folder.exists():
+            folder.rename(made / "old")
+        (made / "new").rename(folder)
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be written: {error.strerror}.") from error
+    except RuntimeError as error:  # how OpenVINO reports a full disk
+        raise BundleError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

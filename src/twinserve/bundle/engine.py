@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinserve.bundle.bundle import Bundle, BundleFacts
 from twinserve.bundle.cpu import thread_count
-from twinserve.bundle.latents import latent
+from twinserve.bundle.latents import latent, noise
 from twinserve.bundle.openvino_runtime import openvino
-from twinserve.errors import BundleError
+from twinserve.errors import BundleError, UsageError
 
 Pixels = NDArray[np.uint8]
+Array = NDArray[np.float32]
 
 
 class Arithmetic(StrEnum):
@@ -31,8 +33,8 @@ class ImageGenerator(Protocol):
     @property
     def facts(self) -> BundleFacts: ...
 
-    def image(self, seed: int, index: int) -> Pixels:
-        """Image ``index`` of ``seed`` as (side, side, 3) bytes."""
+    def image(self, seed: int, index: int, psi: float | None = None) -> Pixels:
+        """Image ``index`` of ``seed`` as (side, side, 3) bytes; ``psi`` None: the model's own."""
         ...
 
 
@@ -54,23 +56,64 @@ class Engine:
         if arithmetic is not Arithmetic.AUTO:
             options["INFERENCE_PRECISION_HINT"] = arithmetic.value
         try:
-            self._request = (
-                openvino().Core().compile_model(bundle.graph, "CPU", options).create_infer_request()
-            )
+            compiled = openvino().Core().compile_model(bundle.graph, "CPU", options)
         except RuntimeError as error:
             raise BundleError(f"{bundle.facts.name} cannot be compiled: {error}") from error
+        self._request = compiled.create_infer_request()
+        self._latent, self._noise_shapes, self._psi = _inputs(compiled)
 
     @property
     def facts(self) -> BundleFacts:
         return self._facts
 
-    def image(self, seed: int, index: int) -> Pixels:
-        """Image ``index`` of ``seed`` as (side, side, 3) bytes, clipped and rounded."""
-        picture = self.picture(latent(seed, index, self._facts.latent))
-        pixels = np.clip(np.rint((picture + 1) * 127.5), 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    @property
+    def noise_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes (1, 1, height, width) of the noise that the network takes beside the latent."""
+        return self._noise_shapes
 
-    def picture(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's own output (3, side, side) for one latent (latent,), not clipped."""
-        results = self._request.infer({0: z[None]})
-        return np.array(results[0][0])
+    @property
+    def truncates(self) -> bool:
+        """Whether ``psi`` means anything to this model."""
+        return self._psi is not None
+
+    def image(self, seed: int, index: int, psi: float | None = None) -> Pixels:
+        """Image ``index`` of ``seed`` as (side, side, 3) bytes, clipped and rounded."""
+        shapes = enumerate(self._noise_shapes)
+        drawn = [noise(seed, index, number, shape) for number, shape in shapes]
+        return as_pixels(self.picture(latent(seed, index, self._facts.latent), drawn, psi))
+
+    def picture(
+        self, z: Array, noise_maps: Sequence[Array] | None = None, psi: float | None = None
+    ) -> Array:
+        """The network's own output (3, side, side) for one latent (latent,), not clipped.
+
+        ``noise_maps`` has one array for each of ``noise_shapes``; None draws those of seed 0.
+
+        Raises:
+            UsageError: ``psi`` is given and the model has no truncation.
+        """
+        if noise_maps is None:
+            noise_maps = [noise(0, 0, k, shape) for k, shape in enumerate(self._noise_shapes)]
+        inputs: dict[str, Array] = {self._latent: z[None]}
+        for k, (values, shape) in enumerate(zip(noise_maps, self._noise_shapes, strict=True)):
+            inputs[f"noise_{k}"] = values.reshape(shape)
+        if self._psi:
+            share = self._facts.truncation if psi is None else psi
+            inputs[self._psi] = np.array([share], np.float32)
+        elif psi is not None:
+            raise UsageError(f"{self._facts.name} has no truncation; leave psi out.")
+        return np.array(self._request.infer(inputs)[0][0])
+
+
+def as_pixels(picture: Array) -> Pixels:
+    """(3, side, side) in about [-1, 1] to (side, side, 3) bytes, clipped and rounded."""
+    pixels = np.clip(np.rint((picture + 1) * 127.5), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+
+def _inputs(compiled: Any) -> tuple[str, tuple[tuple[int, ...], ...], str | None]:
+    """Name of the latent, shapes of the noise maps in order, and the name of psi if there is."""
+    shapes = {node.get_any_name(): tuple(node.shape) for node in compiled.inputs}
+    count = sum(name.startswith("noise_") for name in shapes)
+    noise_shapes = tuple(shapes[f"noise_{k}"] for k in range(count))
+    return "latent", noise_shapes, "psi" if "psi" in shapes else None

@@ -1,9 +1,10 @@
 """Where bundles are looked for, and by which names.
 
 A model is named by the folder of a bundle, by the name of a bundle in ``$TWINSERVE_MODELS``, in the
-user's data folder or in the installed ``twinserve-faces`` package, or as ``random-<resolution>``:
-seeded random weights made on the spot, so that everything runs where no trained bundle is
-installed.
+user's data folder or in the installed ``twinserve-faces`` package, or as one of the built-in models
+of seeded random weights: ``random-<resolution>``, small and made on the spot, so that everything
+runs where no trained bundle is installed, and ``pgan-random-512``, the published network at full
+size, made on first use and kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -14,14 +15,27 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from twinserve.bundle.bundle import FACTS, Bundle, BundleFacts, read_bundle, read_facts
-from twinserve.bundle.graph import build_graph
-from twinserve.bundle.weights import random_weights
+from twinserve.bundle import pgan
+from twinserve.bundle.bundle import (
+    FACTS,
+    Bundle,
+    BundleFacts,
+    read_bundle,
+    read_facts,
+    write_bundle,
+)
 from twinserve.errors import BundleError
 
 FACES_PACKAGE = "twinserve_faces"
 RANDOM_RESOLUTIONS = (16, 32, 64, 128, 256)
+RANDOM_LATENT, RANDOM_MAPS = 64, (32, 32, 32, 16, 8, 8, 8)
 FALLBACK = "random-64"
+
+# Karras et al., ICLR 2018, table 2, up to 512x512.
+FULL_SIZE = "pgan-random-512"
+FULL_SIZE_LATENT, FULL_SIZE_MAPS = 512, (512, 512, 512, 512, 256, 128, 64, 32)
+
+BUILT_IN = (*(f"random-{side}" for side in RANDOM_RESOLUTIONS), FULL_SIZE)
 
 
 def open_bundle(model: str) -> Bundle:
@@ -30,6 +44,8 @@ def open_bundle(model: str) -> Bundle:
     Raises:
         BundleError: there is none; the message lists those that there are.
     """
+    if model == FULL_SIZE:
+        return _full_size_bundle()
     if model.startswith("random-"):
         return _random_bundle(model)
     return read_bundle(_folder(model))
@@ -38,7 +54,9 @@ def open_bundle(model: str) -> Bundle:
 def bundle_facts(model: str) -> BundleFacts:
     """The facts of a bundle, without loading its weights."""
     if model.startswith("random-"):
-        return _random_bundle(model).facts
+        return _random_facts(model)
+    if model == FULL_SIZE:
+        return _facts(FULL_SIZE, 512, FULL_SIZE_LATENT)
     return read_facts(_folder(model))
 
 
@@ -52,8 +70,25 @@ def known_bundles() -> dict[str, Path]:
 
 
 def default_model() -> str:
-    """The first trained bundle found, else random weights."""
-    return next(iter(known_bundles()), FALLBACK)
+    """The finest bundle of ``$TWINSERVE_MODELS``, else of the faces package, else of the user's
+    folder, else random weights: what someone pulls to look at does not become the default."""
+    for folder in (*_named_folders(), *_package_folders(), user_folder()):
+        bundles = [path.parent for path in sorted(folder.glob(f"*/{FACTS}"))]
+        if bundles:
+            return max(bundles, key=lambda bundle: read_facts(bundle).resolution).name
+    return FALLBACK
+
+
+def user_folder() -> Path:
+    """Where the user's own bundles live: imported, pulled, exported."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(data) / "twinserve/models"
+
+
+def cache_folder() -> Path:
+    """Where bundles are kept that can be made again."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "twinserve/models"
 
 
 def _folder(model: str) -> Path:
@@ -61,34 +96,64 @@ def _folder(model: str) -> Path:
         return Path(model)
     known = known_bundles()
     if model not in known:
-        names = ", ".join([*known, FALLBACK])
+        names = ", ".join([*known, FALLBACK, FULL_SIZE])
         raise BundleError(f"There is no model {model!r}; known are {names}, or name a folder.")
     return known[model]
 
 
 def _folders() -> Iterator[Path]:
+    yield from _named_folders()
+    yield user_folder()
+    yield from _package_folders()
+
+
+def _named_folders() -> Iterator[Path]:
     if variable := os.environ.get("TWINSERVE_MODELS"):
         yield from map(Path, variable.split(os.pathsep))
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-    yield Path(data) / "twinserve/models"
+
+
+def _package_folders() -> Iterator[Path]:
     spec = find_spec(FACES_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
         yield Path(location) / "bundles"
 
 
-def _random_bundle(model: str) -> Bundle:
+def _random_facts(model: str) -> BundleFacts:
     text = model.removeprefix("random-")
     if text not in map(str, RANDOM_RESOLUTIONS):
         allowed = ", ".join(f"random-{side}" for side in RANDOM_RESOLUTIONS)
         raise BundleError(f"There is no model {model!r}; random weights come as {allowed}.")
-    weights = random_weights(int(text))
-    facts = BundleFacts(
+    return _facts(model, int(text), RANDOM_LATENT)
+
+
+def _random_bundle(model: str) -> Bundle:
+    facts = _random_facts(model)
+    weights = pgan.random_weights(facts.resolution, RANDOM_LATENT, RANDOM_MAPS)
+    return Bundle(facts, pgan.graph(weights, model))
+
+
+def _full_size_bundle() -> Bundle:
+    folder = cache_folder() / FULL_SIZE
+    if (folder / FACTS).is_file():
+        try:
+            return read_bundle(folder)
+        except BundleError:
+            pass  # a cache may be damaged or of another version: make it again
+    weights = pgan.random_weights(512, FULL_SIZE_LATENT, FULL_SIZE_MAPS)
+    facts, graph = bundle_facts(FULL_SIZE), pgan.graph(weights, FULL_SIZE)
+    try:
+        return write_bundle(folder, graph, facts)
+    except BundleError:  # no home, a read-only one, or no room: the model works without its cache
+        return Bundle(facts, graph)
+
+
+def _facts(model: str, resolution: int, latent: int) -> BundleFacts:
+    return BundleFacts(
         name=model,
-        resolution=weights.resolution,
-        latent=weights.latent,
+        resolution=resolution,
+        latent=latent,
         terms="none: seeded random weights, nothing was trained",
         commercial_use=True,
         description="Random weights: the pictures are coloured noise, not faces.",
         content_hash=hashlib.sha256(model.encode()).hexdigest(),
     )
-    return Bundle(facts, build_graph(weights, model))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 import click
 
 from twinserve import __version__
+from twinserve.cli.lazy import LazyGroup
 from twinserve.errors import TwinserveError
 
 # Verb -> its one line of help. A verb's file is imported when the verb is called, so that
@@ -17,31 +17,16 @@ VERBS = {
     "compare": "Load both deployments and say which to choose.",
     "report": "Analyse a run again and write its report.",
     "generate": "Make images with a model, without a server.",
-    "models": "List models and their terms, or export a trained one.",
+    "models": "List, import, pull, export and evaluate models.",
     "train": "Train a Progressive GAN on a folder or zip of pictures.",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
-class LazyGroup(click.Group):
-    """A group that knows its verbs by name and imports each one when it is wanted."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in VERBS:
-            return None
-        command: click.Command = import_module(f"twinserve.cli.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
-
-
 @click.group(
     cls=LazyGroup,
+    verbs=VERBS,
+    package=__name__,
     epilog="Example: twinserve compare --profile quick",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from twinserve.bundle import pgan
 from twinserve.bundle.bundle import Bundle, BundleFacts, write_bundle
-from twinserve.bundle.graph import build_graph
-from twinserve.bundle.weights import Array, GeneratorWeights, Layer, fuse_upsampling
+from twinserve.bundle.layers import Array, Layer, fuse_upsampling
 from twinserve.training.networks import EqualConv, EqualLinear, Generator
 
 
 def export(generator: Generator, folder: Path, facts: BundleFacts) -> Bundle:
     """Write the generator's bundle into ``folder``; the facts' content hash is filled in."""
-    return write_bundle(folder, build_graph(folded(generator), facts.name), facts)
+    return write_bundle(folder, pgan.graph(folded(generator), facts.name), facts)
 
 
-def folded(generator: Generator) -> GeneratorWeights:
+def folded(generator: Generator) -> pgan.PganWeights:
     """The generator at its last level as plain arrays, every run-time constant multiplied in."""
-    return GeneratorWeights(
+    return pgan.PganWeights(
         linear=_layer(generator.fc),
         first=_layer(generator.c0),
         blocks=tuple(

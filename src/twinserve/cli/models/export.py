@@ -1,30 +1,16 @@
-"""``twinserve models``."""
+"""``twinserve models export``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from twinserve.bundle.bundle import BundleFacts, read_facts
-from twinserve.bundle.store import FALLBACK, bundle_facts, known_bundles
+from twinserve.bundle.bundle import BundleFacts
 from twinserve.cli.options import needs
 
 
-@click.group(
-    invoke_without_command=True,
-    epilog="Example: twinserve models export run/checkpoint.safetensors",
-)
-@click.pass_context
-def command(context: click.Context) -> None:
-    """List models and their terms, or export a trained one."""
-    if context.invoked_subcommand is None:
-        Console().print(_table())
-
-
-@command.command(
+@click.command(
     epilog="Example: twinserve models export training-runs/faces/checkpoint.safetensors "
     "--name my-faces --out ~/.local/share/twinserve/models/my-faces"
 )
@@ -43,7 +29,7 @@ def command(context: click.Context) -> None:
     show_default=True,
     help="Which generator.",
 )
-def export(
+def command(
     checkpoint: Path,
     name: str,
     out: Path,
@@ -69,17 +55,3 @@ def export(
     )
     bundle = export_bundle(generator, out, facts)
     click.echo(f"{out}: {name}, content {bundle.facts.content_hash[:12]}")
-
-
-def _table() -> Table:
-    table = Table(box=None, header_style="bold")
-    for heading in ("Name", "Side", "Terms", "Where"):
-        table.add_column(heading, overflow="fold")
-    for name, folder in known_bundles().items():
-        _add(table, name, read_facts(folder), str(folder))
-    _add(table, FALLBACK, bundle_facts(FALLBACK), "built in")
-    return table
-
-
-def _add(table: Table, name: str, facts: BundleFacts, where: str) -> None:
-    table.add_row(name, f"{facts.resolution} px", facts.terms, where)

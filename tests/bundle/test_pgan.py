@@ -6,15 +6,9 @@ from scipy.signal import correlate
 
 from twinserve.bundle.bundle import Bundle, BundleFacts
 from twinserve.bundle.engine import Arithmetic, Engine
-from twinserve.bundle.graph import build_graph
 from twinserve.bundle.latents import latent
-from twinserve.bundle.weights import (
-    Array,
-    GeneratorWeights,
-    Layer,
-    fuse_upsampling,
-    random_weights,
-)
+from twinserve.bundle.layers import Array, Layer, fuse_upsampling
+from twinserve.bundle.pgan import PganWeights, graph, random_weights
 
 
 def convolved(x: Array, weight: Array) -> Array:
@@ -57,7 +51,7 @@ def biased(x: Array, layer: Layer) -> Array:
     return x + layer.bias[:, None, None]
 
 
-def by_hand(weights: GeneratorWeights, z: Array) -> Array:
+def by_hand(weights: PganWeights, z: Array) -> Array:
     """The generator in numpy, layer by layer."""
     z = z / np.sqrt((z**2).mean() + 1e-8)
     x = (weights.linear.weight @ z + weights.linear.bias).reshape(-1, 4, 4)
@@ -71,7 +65,7 @@ def by_hand(weights: GeneratorWeights, z: Array) -> Array:
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    weights = random_weights(16)
+    weights = random_weights(16, 64, (32, 32, 32))
     facts = BundleFacts(
         name="t",
         resolution=16,
@@ -81,14 +75,14 @@ def bundle() -> Bundle:
         description="",
         content_hash="",
     )
-    return Bundle(facts, build_graph(weights, "t"))
+    return Bundle(facts, graph(weights, "t"))
 
 
 def test_openvino_computes_what_numpy_computes(bundle: Bundle) -> None:
     z = latent(1, 2, bundle.facts.latent)
     picture = Engine(bundle, Arithmetic.F32).picture(z)
     assert picture.shape == (3, 16, 16)
-    assert np.allclose(picture, by_hand(random_weights(16), z), atol=1e-4)
+    assert np.allclose(picture, by_hand(random_weights(16, 64, (32, 32, 32)), z), atol=1e-4)
 
 
 def test_an_image_does_not_depend_on_those_before_it_or_on_threads(bundle: Bundle) -> None:
