@@ -37,6 +37,7 @@ class Deployment:
     min_instances: int = 0
     max_instances: int = 100
     idle_s: float = 60.0
+    more_models: tuple[str, ...] = ()  # served as well, each loaded when first asked for
 
     def __post_init__(self) -> None:
         for field, lowest in LOWEST.items():
@@ -68,12 +69,17 @@ LOWEST = {
 }
 
 
-def fair_defaults(model: str, idle_s: float = 60.0) -> dict[str, Deployment]:
+def fair_defaults(
+    model: str, idle_s: float = 60.0, more_models: tuple[str, ...] = ()
+) -> dict[str, Deployment]:
     """The two sides as the platforms set them: equal but for serving stack and concurrency.
 
     Cloud Run gives a container 80 requests at a time, a function (2nd gen) 1.
     """
+    container = Deployment(
+        CONTAINER, Kind.CONTAINER, model, concurrency=80, idle_s=idle_s, more_models=more_models
+    )
     return {
-        CONTAINER: Deployment(CONTAINER, Kind.CONTAINER, model, concurrency=80, idle_s=idle_s),
-        FUNCTION: Deployment(FUNCTION, Kind.FUNCTION, model, concurrency=1, idle_s=idle_s),
+        CONTAINER: container,
+        FUNCTION: replace(container, name=FUNCTION, kind=Kind.FUNCTION, concurrency=1),
     }

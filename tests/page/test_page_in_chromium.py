@@ -7,7 +7,7 @@ import base64
 import io
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 
@@ -18,7 +18,7 @@ from twinserve.deployment import CONTAINER, FUNCTION, SIDES, fair_defaults
 from twinserve.page.server import PageSide, page_at
 from twinserve.runtime.platform import LocalPlatform
 
-MODEL = "random-16"
+MODEL, LARGER = "random-16", "random-32"
 TIMES = ("Round trip", "Process", "Latency")
 GIVE_UP_MS = 120_000  # no assertion: only so that a broken platform does not hang the tests
 expect.set_options(timeout=GIVE_UP_MS)
@@ -62,6 +62,30 @@ def test_both_sides_show_the_same_pictures_cold_then_warm_until_one_is_gone(
         expect(container.get_by_role("alert")).to_contain_text("The gateway cannot be reached")
         expect(container.get_by_role("alert")).to_contain_text("Connection refused")
         expect(function.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_visitor_chooses_among_the_models_that_both_sides_serve(browser: Browser) -> None:
+    with ExitStack() as stack:
+        urls = {side: running(side, stack) for side in SIDES}
+        page = opened(browser, stack.enter_context(served(urls, (MODEL, LARGER))))
+        choice = page.get_by_label("Model")
+        expect(choice).to_have_value(MODEL)
+        choice.select_option(LARGER)
+        go(page, images="2", seed="7")
+        function, container = column(page, FUNCTION), column(page, CONTAINER)
+        for side in (function, container):
+            expect(side.get_by_role("img")).to_have_count(2)
+        assert pictures(function) == pictures(container)
+        sizes = function.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
+        assert sizes == [32, 32]
+        expect(page.get_by_role("contentinfo")).to_contain_text(f"Model {LARGER}, 32 × 32 pixels")
+
+
+def test_a_single_model_needs_no_choice(browser: Browser) -> None:
+    with served(dict.fromkeys(SIDES, DEAD)) as url:
+        page = opened(browser, url)
+        expect(page.get_by_role("button", name="Go!")).to_be_visible()
+        expect(page.get_by_label("Model")).to_be_hidden()
 
 
 def test_the_page_asks_its_own_server_only_and_breaks_no_policy(browser: Browser) -> None:
@@ -171,15 +195,15 @@ TOO_FAINT = """() => {
 
 def running(side: str, stack: ExitStack) -> str:
     """The URL of the side's gateway, one instance behind it at most, while ``stack`` is open."""
-    deployment = fair_defaults(MODEL)[side].with_at_most(1)
+    deployment = fair_defaults(MODEL, more_models=(LARGER,))[side].with_at_most(1)
     return stack.enter_context(LocalPlatform([deployment])).urls[side]
 
 
 @contextmanager
-def served(urls: Mapping[str, str]) -> Iterator[str]:
+def served(urls: Mapping[str, str], models: Sequence[str] = (MODEL,)) -> Iterator[str]:
     """The page before these gateways, in a thread of its own: Playwright keeps the test's busy."""
     deployments = fair_defaults(MODEL)
-    sides = {name: PageSide.of(deployments[name], url) for name, url in urls.items()}
+    sides = {name: PageSide.of(deployments[name], url, models) for name, url in urls.items()}
     ready: SimpleQueue[str] = SimpleQueue()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()

@@ -227,7 +227,7 @@ def test_unknown_paths_and_wrong_methods_are_problems() -> None:
 def test_the_function_stands_on_the_left_and_no_gateway_address_is_shown() -> None:
     async def scenario() -> tuple[Answer, object]:
         sides = {
-            name: PageSide.of(deployment, "http://127.0.0.1:9")
+            name: PageSide.of(deployment, "http://127.0.0.1:9", ("random-16",))
             for name, deployment in fair_defaults("random-16").items()
         }
         async with page_at(sides, port=0) as url:
@@ -331,7 +331,7 @@ def assert_problem(response: aiohttp.ClientResponse, status: int) -> None:
 
 
 def container(url: str) -> PageSide:
-    return PageSide.of(Deployment(CONTAINER, Kind.CONTAINER, "random-16"), url)
+    return PageSide.of(Deployment(CONTAINER, Kind.CONTAINER, "random-16"), url, ("random-16",))
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from twinserve.bundle.engine import Engine
 from twinserve.bundle.images import decode, grid
 from twinserve.bundle.store import open_bundle
 
-MODEL = "random-16"
+MODEL, LARGER = "random-16", "random-32"
 FUNCTION = Path(twinserve.service.__file__).with_name("function.py")
 COMMANDS = {
     "container": [
@@ -79,7 +79,12 @@ def servers() -> Iterator[dict[str, str]]:
         processes.append(
             subprocess.Popen(
                 [part.format(port=port) for part in command],
-                env={**os.environ, "TWINSERVE_MODEL": MODEL, "PORT": str(port)},
+                env={
+                    **os.environ,
+                    "TWINSERVE_MODEL": MODEL,
+                    "TWINSERVE_MORE_MODELS": LARGER,
+                    "PORT": str(port),
+                },
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -163,6 +168,28 @@ def test_the_function_answers_on_its_root_as_well(servers: dict[str, str]) -> No
     assert ask(f"{servers['container']}/", fields).status == 404
 
 
+def test_another_model_is_loaded_when_it_is_first_asked_for(servers: dict[str, str]) -> None:
+    fields = {"model": LARGER, "seed": 7}
+    for url in servers.values():
+        first, second = (ask(f"{url}/generate", fields) for _ in range(2))
+        assert (first.json["model"], first.json["resolution"]) == (LARGER, 32)
+        assert "load;dur=" in first.headers["Server-Timing"]
+        assert "load;dur=" not in second.headers["Server-Timing"]
+        assert first.json["src"] == second.json["src"]
+    image = Engine(open_bundle(LARGER)).image(7, 0)
+    assert np.array_equal(decode(base64.b64decode(first.json["src"])), image)
+
+
+def test_truncation_draws_pictures_towards_their_mean(url: str) -> None:
+    def spread(psi: float) -> float:
+        images = ask(f"{url}/generate", {"num_images": 16, "seed": 7, "psi": psi}).json["images"]
+        pixels = np.stack([decode(base64.b64decode(image)) for image in images])
+        return float(pixels.std(axis=0).mean())
+
+    assert spread(0) == 0
+    assert 0 < spread(0.4) < spread(1)
+
+
 @pytest.mark.parametrize(
     ("status", "fields", "headers", "named"),
     [
@@ -172,7 +199,8 @@ def test_the_function_answers_on_its_root_as_well(servers: dict[str, str]) -> No
         (422, {"num_images": 0}, {}, "num_images is 0"),
         (422, {"num_images": 65}, {}, "1 to 64"),
         (422, {"num_images": "two"}, {}, "'two'"),
-        (422, {"model": "nobody"}, {}, MODEL),
+        (422, {"model": "nobody"}, {}, f"{MODEL} or {LARGER}"),
+        (422, {"psi": 1.5}, {}, "a number from 0 to 1"),
         (422, {"format": "gif"}, {}, "png or jpeg or webp"),
         (413, b" " * (64 * 1024 + 1), {}, "65,536"),
     ],

@@ -25,7 +25,8 @@ def test_an_empty_body_asks_for_one_image_of_a_random_seed() -> None:
 
 def test_every_field_is_read() -> None:
     fields = {"num_images": 64, "seed": 7, "model": "faces", "format": "webp", "layout": "list"}
-    assert parsed(fields) == GenerateRequest(64, 7, ImageFormat.WEBP, Layout.LIST, as_file=False)
+    expected = GenerateRequest(64, 7, "faces", 0.7, ImageFormat.WEBP, Layout.LIST, as_file=False)
+    assert parsed({**fields, "psi": 0.7}) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,10 +45,14 @@ def test_every_field_is_read() -> None:
         ("seed", [7], "whole number"),
         ("model", "nobody", "faces"),
         ("model", 3, "faces"),
+        ("psi", 1.01, "from 0 to 1"),
+        ("psi", -0.5, "from 0 to 1"),
+        ("psi", "1", "from 0 to 1"),
+        ("psi", True, "from 0 to 1"),
         ("format", "gif", "png or jpeg or webp"),
         ("format", {"a": 1}, "png or jpeg or webp"),
         ("layout", "circle", "grid or list"),
-        ("colour", "red", "format, layout, model, num_images, seed"),
+        ("colour", "red", "format, layout, model, num_images, psi, seed"),
     ],
 )
 def test_a_bad_field_is_named_with_its_value_and_what_is_allowed(

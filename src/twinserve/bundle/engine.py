@@ -33,6 +33,11 @@ class ImageGenerator(Protocol):
     @property
     def facts(self) -> BundleFacts: ...
 
+    @property
+    def truncates(self) -> bool:
+        """Whether ``psi`` means anything to this model."""
+        ...
+
     def image(self, seed: int, index: int, psi: float | None = None) -> Pixels:
         """Image ``index`` of ``seed`` as (side, side, 3) bytes; ``psi`` None: the model's own."""
         ...

@@ -7,7 +7,7 @@ and streamed back, so that no gateway needs to allow other origins.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -49,21 +49,24 @@ class PageSide:
     kind: Kind
     title: str  # "From the function"
     note: str  # "function (run as a process here)"
-    model: str
+    models: tuple[str, ...]  # the default first
     cpu: float
     concurrency: int
     idle_s: float
 
     @classmethod
-    def of(cls, deployment: Deployment, url: str, runner: str = "process") -> PageSide:
-        """The column of a deployment that ``runner`` runs behind the gateway at ``url``."""
+    def of(
+        cls, deployment: Deployment, url: str, models: Sequence[str], runner: str = "process"
+    ) -> PageSide:
+        """The column of a deployment that ``runner`` runs behind the gateway at ``url``, offering
+        ``models`` by the names that it serves them under."""
         here = " (run as a process here)" if runner == "process" else f" (run by {runner})"
         return cls(
             url=url,
             kind=deployment.kind,
             title=f"From the {deployment.name}",
             note=f"{deployment.kind.value}{here}",
-            model=deployment.model,
+            models=tuple(models),
             cpu=deployment.cpu,
             concurrency=deployment.concurrency,
             idle_s=deployment.idle_s,

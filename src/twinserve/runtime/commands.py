@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -56,6 +57,7 @@ def instance_environment(
         "K_REVISION": f"{deployment.name}-00001",
         "FUNCTION_TARGET": FUNCTION_TARGET,
         "TWINSERVE_MODEL": deployment.model,
+        "TWINSERVE_MORE_MODELS": os.pathsep.join(deployment.more_models),
         "PYTHONUNBUFFERED": "1",
         "XDG_RUNTIME_DIR": str(private_dir),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +13,10 @@ from dataclasses import dataclass, field
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from twinserve.bundle.engine import Engine, ImageGenerator, Pixels
+from twinserve.bundle.engine import ImageGenerator, Pixels
 from twinserve.bundle.images import ImageFormat, encode, grid
-from twinserve.bundle.store import default_model, open_bundle
 from twinserve.errors import InvalidField, MethodNotAllowed, NotFound, TwinserveError
+from twinserve.service.models import ServedModels, models_of_environment
 from twinserve.service.openapi import openapi_document
 from twinserve.service.request import GenerateRequest, Layout, parse_request
 
@@ -40,6 +39,7 @@ class Timing:
     """Where the time of one request went, in ms."""
 
     queue_ms: float = 0.0
+    load_ms: float = 0.0  # of a model that is asked for for the first time
     inference_ms: float = 0.0
     encode_ms: float = 0.0
 
@@ -48,6 +48,7 @@ class Timing:
         parts = (
             ("process", process_ms),
             ("queue", self.queue_ms),
+            *([("load", self.load_ms)] if self.load_ms else []),
             ("inference", self.inference_ms),
             ("encode", self.encode_ms),
         )
@@ -55,18 +56,18 @@ class Timing:
 
 
 class ServiceCore:
-    """Answers requests for one model. Threads may call it at once; they take turns at the model."""
+    """Answers requests. Threads may call it at once; they take turns at the models."""
 
-    def __init__(self, model: ImageGenerator, generate_paths: tuple[str, ...]) -> None:
-        self._model = model
+    def __init__(self, models: ServedModels, generate_paths: tuple[str, ...]) -> None:
+        self._models = models
         self._turn = threading.Lock()
         self._metrics = _Metrics()
         self._routes: dict[str, tuple[str, Callable[[], Answer]]] = {
             "/healthz": ("GET", lambda: _json({"status": "ok"})),
-            "/readyz": ("GET", lambda: _json({"status": "ready", "model": model.facts.name})),
+            "/readyz": ("GET", lambda: _json({"status": "ready", "model": models.default})),
             "/metrics": ("GET", self._metrics.answer),
-            "/models": ("GET", self._models),
-            "/openapi.json": ("GET", lambda: _json(openapi_document(model.facts.name))),
+            "/models": ("GET", self._listed),
+            "/openapi.json": ("GET", lambda: _json(openapi_document(models.names))),
         }
         self._generate_paths = generate_paths
 
@@ -89,7 +90,7 @@ class ServiceCore:
         if path in self._generate_paths:
             if method != "POST":
                 raise MethodNotAllowed(method, path, ["POST"])
-            request = parse_request(body, content_type, accept, (self._model.facts.name,))
+            request = parse_request(body, content_type, accept, self._models.names)
             return self._generate(request, begun)
         if path not in self._routes:
             raise NotFound(path, [*self._generate_paths, *self._routes])
@@ -100,7 +101,10 @@ class ServiceCore:
 
     def _generate(self, request: GenerateRequest, begun: float) -> Answer:
         timing = Timing()
-        images = [self._image(request.seed, k, timing) for k in range(request.num_images)]
+        model = self._loaded(request.model, timing)
+        if request.psi is not None and not model.truncates:
+            raise InvalidField("psi", request.psi, f"nothing: {request.model} has no truncation")
+        images = [self._image(model, request, k, timing) for k in range(request.num_images)]
         sheet, files = _encoded(images, request, timing)
         process_ms = (time.perf_counter() - begun) * 1000
         self._metrics.generated(len(images), process_ms)
@@ -113,32 +117,44 @@ class ServiceCore:
             "format": request.image_format.value,
             "time": round(process_ms, 3),
             "seed": request.seed,
-            "model": self._model.facts.name,
-            "resolution": self._model.facts.resolution,
+            "model": model.facts.name,
+            "resolution": model.facts.resolution,
         }
         return Answer(200, msgspec.json.encode(facts), JSON, headers)
 
-    def _image(self, seed: int, index: int, timing: Timing) -> Pixels:
+    def _loaded(self, name: str, timing: Timing) -> ImageGenerator:
         asked = time.perf_counter()
         with self._turn:
             begun = time.perf_counter()
-            image = self._model.image(seed, index)
+            fresh = not self._models.is_loaded(name)
+            model = self._models.load(name)
+        timing.queue_ms += (begun - asked) * 1000
+        timing.load_ms = (time.perf_counter() - begun) * 1000 if fresh else 0.0
+        return model
+
+    def _image(
+        self, model: ImageGenerator, request: GenerateRequest, index: int, timing: Timing
+    ) -> Pixels:
+        asked = time.perf_counter()
+        with self._turn:
+            begun = time.perf_counter()
+            image = model.image(request.seed, index, request.psi)
         timing.queue_ms += (begun - asked) * 1000
         timing.inference_ms += (time.perf_counter() - begun) * 1000
         return image
 
-    def _models(self) -> Answer:
-        facts = msgspec.to_builtins(self._model.facts)
-        return _json({"models": [facts], "default": self._model.facts.name})
+    def _listed(self) -> Answer:
+        return _json({"models": self._models.facts, "default": self._models.default})
 
 
 def open_core(generate_paths: tuple[str, ...] = ("/generate",)) -> ServiceCore:
-    """The core for the model that ``$TWINSERVE_MODEL`` names, compiled and run."""
-    engine = Engine(open_bundle(os.environ.get("TWINSERVE_MODEL") or default_model()))
+    """The core for the models that the environment names, the default one compiled and run."""
+    models = models_of_environment()
+    default = models.load(models.default)
     # First uses allocate and import; that belongs to the start, not to the first request.
     for image_format in ImageFormat:
-        encode(engine.image(0, 0), image_format)
-    return ServiceCore(engine, generate_paths)
+        encode(default.image(0, 0), image_format)
+    return ServiceCore(models, generate_paths)
 
 
 def problem(error: TwinserveError) -> Answer:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twinserve import __version__
 from twinserve.bundle.latents import LARGEST_SEED
 from twinserve.service.request import FORMATS, MOST_IMAGES
 
 
-def openapi_document(model: str) -> dict[str, object]:
-    """The contract as both deployments keep it, for a service of that model."""
+def openapi_document(models: Sequence[str]) -> dict[str, object]:
+    """The contract as both deployments keep it, for a service of those models, the default
+    first."""
     problem = {"description": "RFC 9457 problem", "content": {"application/problem+json": {}}}
     files = {f"image/{name}": {"schema": {"type": "string"}} for name in FORMATS}
     return {
@@ -19,7 +22,7 @@ def openapi_document(model: str) -> dict[str, object]:
                 "post": {
                     "summary": "Generate images; the same seed gives the same pixels.",
                     "requestBody": {
-                        "content": {"application/json": {"schema": _request(model)}},
+                        "content": {"application/json": {"schema": _request(models)}},
                     },
                     "responses": {
                         "200": {
@@ -38,6 +41,8 @@ def openapi_document(model: str) -> dict[str, object]:
     }
 
 
+TRUNCATION = "truncation: below 1, less variety and fewer broken faces; some models have none"
+
 READABLE = {
     "/healthz": "The process lives.",
     "/readyz": "The model is loaded.",
@@ -47,7 +52,7 @@ READABLE = {
 }
 
 
-def _request(model: str) -> dict[str, object]:
+def _request(models: Sequence[str]) -> dict[str, object]:
     count = {"type": "integer", "minimum": 1, "maximum": MOST_IMAGES, "default": 1}
     return {
         "type": "object",
@@ -55,7 +60,8 @@ def _request(model: str) -> dict[str, object]:
         "properties": {
             "num_images": count,
             "seed": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
-            "model": {"type": "string", "enum": [model]},
+            "model": {"type": "string", "enum": list(models), "default": models[0]},
+            "psi": {"type": "number", "minimum": 0, "maximum": 1, "description": TRUNCATION},
             "format": {"type": "string", "enum": FORMATS, "default": "png"},
             "layout": {"type": "string", "enum": ["grid", "list", "both"], "default": "both"},
         },

@@ -32,6 +32,8 @@ class GenerateRequest:
 
     num_images: int
     seed: int
+    model: str
+    psi: float | None
     image_format: ImageFormat
     layout: Layout
     as_file: bool
@@ -50,7 +52,6 @@ def parse_request(
     fields = _object(body, content_type)
     for name in fields.keys() - FIELDS:
         raise InvalidField(name, fields[name], f"one of the fields {', '.join(sorted(FIELDS))}")
-    _one_of("model", fields.get("model", models[0]), models)
     wanted = _accepted_format(accept)
     image_format = _image_format(fields.get("format"), wanted)
     layout = Layout(_one_of("layout", fields.get("layout", "both"), ("grid", "list", "both")))
@@ -61,13 +62,15 @@ def parse_request(
     return GenerateRequest(
         num_images=_integer("num_images", fields.get("num_images", 1), 1, MOST_IMAGES),
         seed=_integer("seed", fields.get("seed", secrets.randbits(32)), 0, LARGEST_SEED),
+        model=_one_of("model", fields.get("model", models[0]), models),
+        psi=_share("psi", fields.get("psi")),
         image_format=image_format,
         layout=layout,
         as_file=bool(wanted),
     )
 
 
-FIELDS = {"num_images", "seed", "model", "format", "layout"}
+FIELDS = {"num_images", "seed", "model", "psi", "format", "layout"}
 
 
 def _object(body: bytes, content_type: str) -> dict[str, object]:
@@ -93,6 +96,14 @@ def _integer(name: str, value: object, lowest: int, highest: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         raise InvalidField(name, value, allowed)
     return value
+
+
+def _share(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidField(name, value, "a number from 0 to 1")
+    return float(value)
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:

@@ -10,9 +10,9 @@ const ENTRY_WAIT_MS = 15;
  * (`roundTrip`, `latency`, `process`; null where unknown), `coldMs` 0 for a warm answer.
  * Rejects with `{title, detail}`.
  */
-export async function ask(side, { images, seed }) {
+export async function ask(side, { images, seed, model }) {
   const path = `/${side}/generate`;
-  const body = JSON.stringify({ num_images: images, seed, format: "png", layout: "list" });
+  const body = JSON.stringify({ num_images: images, seed, model, format: "png", layout: "list" });
   const headers = { "Content-Type": "application/json", Accept: "application/json" };
   const sent = performance.now();
   const response = await reach(path, { method: "POST", headers, body });

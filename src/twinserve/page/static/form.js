@@ -4,12 +4,13 @@ const MOST_IMAGES = 64;
 const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
 
 export class Form {
-  /** `onGo` gets `{images, seed}` when a valid form is sent. */
+  /** `onGo` gets `{images, seed, model}` when a valid form is sent. */
   onGo = () => {};
 
   #form = document.getElementById("ask");
   #images = document.getElementById("images");
   #seed = document.getElementById("seed");
+  #model = document.getElementById("model");
   #go = document.getElementById("go");
   #complaint = document.getElementById("complaint");
   #seedNote = document.getElementById("seed-note");
@@ -25,6 +26,12 @@ export class Form {
       this.#seed.value = this.#seedShown.textContent;
       this.#seed.focus();
     });
+  }
+
+  /** Offers models by name, the default first; a single one needs no choice. */
+  offer(models) {
+    this.#model.replaceChildren(...models.map((name) => new Option(name, name)));
+    document.getElementById("model-field").hidden = models.length < 2;
   }
 
   /** While both sides work: no second Go; the seed that both got is shown. */
@@ -50,7 +57,9 @@ export class Form {
       [this.#seed, seed],
     ].filter(([field, read]) => mark(field, read));
     this.#complain(wrong);
-    if (!wrong.length) this.onGo({ images: images.value, seed: seed.value });
+    if (!wrong.length) {
+      this.onGo({ images: images.value, seed: seed.value, model: this.#model.value });
+    }
   }
 
   #complain(wrong) {

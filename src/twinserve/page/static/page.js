@@ -10,7 +10,7 @@ const STATUS_EVERY_MS = 1000;
 
 const form = new Form();
 const news = document.getElementById("news");
-let modelsKnown = false;
+let models = []; // facts by model, known once a side has answered
 start();
 
 async function start() {
@@ -29,7 +29,10 @@ function show(sides) {
   const columns = sides.map((side, position) => new Column(side, position));
   place.replaceChildren(...columns.map((column) => column.element));
   const history = new History(sides);
-  showModels(sides.map((side) => ({ name: side.model }))); // resolution and terms come with answers
+  // What one side lacks cannot be compared.
+  const offered = sides[0].models.filter((name) => sides.every((side) => side.models.includes(name)));
+  form.offer(offered);
+  describe(offered[0]);
   form.onGo = (wish) => go(wish, columns, history);
   watchStates(columns);
 }
@@ -42,7 +45,8 @@ async function go(wish, columns, history) {
   history.add(wish, results);
   form.enable();
   refreshStates(columns);
-  if (!modelsKnown) describeModels(columns, results);
+  if (!models.length) await learnModels(columns, results);
+  describe(wish.model);
 }
 
 async function askOne(column, wish, columns) {
@@ -73,25 +77,23 @@ function say(sentence) {
     : `${news.textContent} ${sentence}`;
 }
 
-async function describeModels(columns, results) {
-  // Only sides that have just answered are asked: a question must not start an instance.
-  const asked = columns.filter((_, at) => !results[at].problem);
-  const answers = await Promise.allSettled(
-    asked.map((column) => fetchJson(`/${column.side.name}/models`)),
-  );
-  const models = answers
-    .filter((answer) => answer.status === "fulfilled")
-    .map(({ value }) => value.models.find((model) => model.name === value.default));
-  if (models.length) showModels(models);
-  modelsKnown = models.length === columns.length;
+async function learnModels(columns, results) {
+  // Only a side that has just answered is asked: a question must not start an instance.
+  const answered = columns.find((_, at) => !results[at].problem);
+  if (!answered) return;
+  try {
+    models = (await fetchJson(`/${answered.side.name}/models`)).models;
+  } catch {
+    // The next answer is another occasion.
+  }
 }
 
-function showModels(models) {
-  const sentences = new Set(models.map(describeModel));
-  document.getElementById("models").textContent = [...sentences].join(" ");
+function describe(name) {
+  const facts = models.find((model) => model.name === name) ?? { name };
+  document.getElementById("models").textContent = sentence(facts);
 }
 
-function describeModel({ name, resolution, terms, commercial_use: commercial }) {
+function sentence({ name, resolution, terms, commercial_use: commercial }) {
   const size = resolution ? `, ${resolution} × ${resolution} pixels` : "";
   const limit = commercial === false && !/non-commercial/i.test(terms ?? "")
     ? " Not for commercial use."
