@@ -75,9 +75,7 @@ def test_a_visitor_chooses_among_the_models_that_both_sides_serve(browser: Brows
         function, container = column(page, FUNCTION), column(page, CONTAINER)
         for side in (function, container):
             expect(side.get_by_role("img")).to_have_count(2)
-        assert pictures(function) == pictures(container)
-        sizes = function.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
-        assert sizes == [32, 32]
+        assert pictures(function, 32) == pictures(container, 32)
         expect(page.get_by_role("contentinfo")).to_contain_text(f"Model {LARGER}, 32 × 32 pixels")
 
 
@@ -276,12 +274,12 @@ def milliseconds(side: Locator, name: str) -> float:
     return float(number.replace("\u202f", ""))
 
 
-def pictures(side: Locator) -> list[bytes]:
-    """The pixels of every picture that the column shows."""
+def pictures(side: Locator, side_px: int = 16) -> list[bytes]:
+    """The pixels of every picture that the column shows, each ``side_px`` wide."""
     images = side.get_by_role("img")
     sources = images.evaluate_all("all => all.map(image => image.src)")
     drawn = images.evaluate_all("all => all.map(image => [image.complete, image.naturalWidth])")
-    assert drawn == [[True, 16]] * len(sources)
+    assert drawn == [[True, side_px]] * len(sources)
     return [pixels(source) for source in sources]
 
 
