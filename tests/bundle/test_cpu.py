@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from twinserve.bundle.cpu import cpu_limit, thread_count
+from twinserve.bundle.cpu import cpu_limit, has_fast_bf16, thread_count
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,26 @@ def test_a_cgroup_quota_limits(tmp_path: Path, files: dict[str, str], limit: flo
 def test_without_a_quota_the_affinity_limits(tmp_path: Path, text: str) -> None:
     (tmp_path / "cpu.max").write_text(text)
     assert cpu_limit(tmp_path) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "fast"),
+    [
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16", True),
+        ("GenuineIntel", "avx512f avx512_bf16", False),
+        ("AuthenticAMD", "avx512f avx512_bf16", True),
+        ("AuthenticAMD", "avx2", False),
+    ],
+)
+def test_bfloat16_is_chosen_where_it_is_fast(
+    tmp_path: Path, vendor: str, flags: str, fast: bool
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    facts.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags} sse\n")
+    assert has_fast_bf16(facts) is fast
+
+
+def test_an_unknown_cpu_computes_in_float32(tmp_path: Path) -> None:
+    assert not has_fast_bf16(tmp_path / "missing")
+    (tmp_path / "arm").write_text("processor : 0\nFeatures : fp asimd bf16\n")
+    assert not has_fast_bf16(tmp_path / "arm")

@@ -1,12 +1,15 @@
-"""How many CPUs this process may use: the quota decides, never the host's core count."""
+"""What this process may use of its CPUs: how many (the quota decides, never the host's core count),
+and with which arithmetic."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def cpu_limit(cgroup: Path = CGROUP) -> float:
@@ -19,6 +22,22 @@ def cpu_limit(cgroup: Path = CGROUP) -> float:
 def thread_count(cgroup: Path = CGROUP) -> int:
     """Threads for inference: one a CPU of the limit, at least one."""
     return max(1, math.floor(cpu_limit(cgroup)))
+
+
+def has_fast_bf16(cpu_facts: Path = CPU_FACTS) -> bool:
+    """Whether bfloat16 is faster than float32 here: Intel's with AMX, AMD's with AVX-512 BF16.
+
+    A rule and no measurement: all instances on one machine must choose alike. Intel's AVX-512 BF16
+    alone does not count: on a Xeon that had it without AMX, a matrix product ran at half the speed
+    of float32 (``make bench-model`` shows both).
+    """
+    try:
+        text = cpu_facts.read_text()
+    except OSError:
+        return False
+    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    flags = found[1].split() if found else []
+    return "amx_bf16" in flags or ("AuthenticAMD" in text and "avx512_bf16" in flags)
 
 
 def _affinity() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinserve.bundle.bundle import Bundle, BundleFacts
-from twinserve.bundle.cpu import thread_count
+from twinserve.bundle.cpu import has_fast_bf16, thread_count
 from twinserve.bundle.latents import latent, noise
 from twinserve.bundle.openvino_runtime import openvino
 from twinserve.errors import BundleError, UsageError
@@ -20,7 +20,8 @@ Array = NDArray[np.float32]
 
 
 class Arithmetic(StrEnum):
-    """Number format of the computation; ``AUTO`` lets OpenVINO take the fastest on this CPU."""
+    """Number format of the computation; ``AUTO`` takes the fastest on this CPU: see
+    :func:`twinserve.bundle.cpu.has_fast_bf16`."""
 
     AUTO = "auto"
     F32 = "f32"
@@ -58,8 +59,9 @@ class Engine:
             "INFERENCE_NUM_THREADS": threads or thread_count(),
             "NUM_STREAMS": 1,
         }
-        if arithmetic is not Arithmetic.AUTO:
-            options["INFERENCE_PRECISION_HINT"] = arithmetic.value
+        if arithmetic is Arithmetic.AUTO:
+            arithmetic = Arithmetic.BF16 if has_fast_bf16() else Arithmetic.F32
+        options["INFERENCE_PRECISION_HINT"] = arithmetic.value
         try:
             compiled = openvino().Core().compile_model(bundle.graph, "CPU", options)
         except RuntimeError as error:

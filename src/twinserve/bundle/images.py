@@ -9,7 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+# The three formats by name: else the first WebP makes Pillow import every format that it has.
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
 Pixels = NDArray[np.uint8]
 

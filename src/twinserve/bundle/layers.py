@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,12 @@ Node = Any  # OpenVINO's nodes carry no types
 @dataclass(frozen=True)
 class Layer:
     """``weight`` is (out, in) for a linear layer, (in, out, 4, 4) where it upsamples, else
-    (out, in, k, k); ``bias`` is (out,)."""
+    (out, in, k, k); ``bias`` is (out,). ``scale`` multiplies the result, bias included, as a step
+    of its own: for networks whose rounding is to be that of another implementation."""
 
     weight: Array
     bias: Array
+    scale: float = 1.0
 
 
 def fuse_upsampling(weight: Array) -> Array:
@@ -57,10 +60,15 @@ def constant(values: Array) -> Node:
 
 
 def pixel_norm(x: Node) -> Node:
-    """Each pixel's feature vector to unit mean square."""
+    """Each pixel's feature vector to unit mean square.
+
+    As unit length times the root of the number of channels: OpenVINO runs that as one step, where
+    the same written out with multiply, mean and divide took two to three times as long.
+    """
     op = openvino().opset13
-    mean_square = op.reduce_mean(op.multiply(x, x), op.constant(np.array([1])), True)
-    return op.divide(x, op.sqrt(op.add(mean_square, constant(np.array([EPSILON], np.float32)))))
+    channels = x.output(0).get_partial_shape()[1].get_length()
+    unit = op.normalize_l2(x, op.constant(np.array([1])), channels * EPSILON, "add")
+    return op.multiply(unit, constant(np.array([math.sqrt(channels)], np.float32)))
 
 
 def leaky_relu(x: Node) -> Node:
@@ -70,9 +78,8 @@ def leaky_relu(x: Node) -> Node:
 def linear(x: Node, layer: Layer) -> Node:
     """(1, in) -> (1, out)."""
     op = openvino().opset13
-    return op.add(
-        op.matmul(x, constant(layer.weight), False, True), constant(layer.bias.reshape(1, -1))
-    )
+    y = op.matmul(x, constant(layer.weight), False, True)
+    return _scaled(op.add(y, constant(layer.bias.reshape(1, -1))), layer.scale)
 
 
 def as_map(x: Node, channels: int) -> Node:
@@ -85,11 +92,17 @@ def convolution(x: Node, layer: Layer) -> Node:
     """A same-size convolution with its bias."""
     pad = [layer.weight.shape[-1] // 2] * 2
     op = openvino().opset13
-    return biased(op.convolution(x, constant(layer.weight), [1, 1], pad, pad, [1, 1]), layer.bias)
+    y = op.convolution(x, constant(layer.weight), [1, 1], pad, pad, [1, 1])
+    return _scaled(biased(y, layer.bias), layer.scale)
 
 
 def upsampling_convolution(x: Node, layer: Layer) -> Node:
-    """A transposed 4x4 convolution of stride 2, padding 1, with its bias: twice the size."""
+    """A transposed 4x4 convolution of stride 2, padding 1, with its bias: twice the size.
+
+    A layer that was not fused, (out, in, 3, 3), upsamples first.
+    """
+    if layer.weight.shape[-1] == 3:
+        return convolution(upsampled(x), layer)
     op = openvino().opset13
     y = op.convolution_backprop_data(
         x,
@@ -99,7 +112,7 @@ def upsampling_convolution(x: Node, layer: Layer) -> Node:
         pads_end=[1, 1],
         dilations=[1, 1],
     )
-    return biased(y, layer.bias)
+    return _scaled(biased(y, layer.bias), layer.scale)
 
 
 def upsampled(x: Node) -> Node:
@@ -122,7 +135,19 @@ def biased(x: Node, bias: Array) -> Node:
 
 
 def drawn_to(x: Node, centre: Array, share: Node) -> Node:
-    """``centre + share * (x - centre)``: truncation (Karras et al., CVPR 2019, section 2.1)."""
+    """``share * x + (1 - share) * centre``: truncation (Karras et al., CVPR 2019, section 2.1).
+
+    A share of 1 leaves ``x`` as it is, to the last bit.
+    """
     op = openvino().opset13
-    middle = constant(centre)
-    return op.add(middle, op.multiply(share, op.subtract(x, middle)))
+    rest = op.subtract(constant(np.ones(1, np.float32)), share)
+    return op.add(op.multiply(share, x), op.multiply(rest, constant(centre)))
+
+
+def _scaled(x: Node, scale: float) -> Node:
+    if scale == 1:
+        return x
+    # OpenVINO would multiply the scale into the weights; it does not see through a clamp.
+    largest = float(np.finfo(np.float32).max)
+    op = openvino().opset13
+    return op.multiply(op.clamp(x, -largest, largest), constant(np.array([scale], np.float32)))

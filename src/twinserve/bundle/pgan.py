@@ -24,7 +24,8 @@ CENTRE_SAMPLES = 2048
 
 @dataclass(frozen=True)
 class PganWeights:
-    """One generator, coarsest level first; a block is (upsampling convolution, convolution).
+    """One generator, coarsest level first; a block is (upsampling convolution, convolution), the
+    former fused or not.
 
     While the newest level fades in, ``alpha`` is its share, and ``older_rgb`` makes the rest of the
     picture from the level before.
@@ -73,7 +74,7 @@ def centre(weights: PganWeights) -> Array:
     """The mean over many latents of the first activated features, (C, 4, 4)."""
     z = np.random.default_rng(0).standard_normal((CENTRE_SAMPLES, weights.latent), np.float32)
     z /= np.sqrt((z**2).mean(axis=1, keepdims=True) + EPSILON)
-    x = z @ weights.linear.weight.T + weights.linear.bias
+    x = (z @ weights.linear.weight.T + weights.linear.bias) * np.float32(weights.linear.scale)
     x = np.where(x > 0, x, SLOPE * x).reshape(CENTRE_SAMPLES, -1, 4, 4)
     x /= np.sqrt((x**2).mean(axis=1, keepdims=True) + EPSILON)
     mean: Array = x.mean(axis=0, dtype=np.float64).astype(np.float32)
