@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from twinserve.errors import TrainingError
 from twinserve.training.checkpoint import (
     Progress,
+    checkpoint_bytes,
     read_checkpoint,
     restore_optimizer,
     write_checkpoint,
@@ -42,6 +43,26 @@ def test_an_optimiser_gets_its_moments_and_its_step_back(tmp_path: Path) -> None
         old, new = before.state[parameter], after.state[parameter]
         assert old.keys() == new.keys()
         assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_its_size_is_foretold(tmp_path: Path) -> None:
+    config = NetworkConfig(latent=32, feature_maps=(64, 32))
+    networks, optimizers = _stepped(config)
+    path = tmp_path / "checkpoint.safetensors"
+    write_checkpoint(path, config, networks, optimizers, Progress(), {}, grown=1)
+    assert checkpoint_bytes(config) == pytest.approx(path.stat().st_size, rel=0.05)
+
+
+def test_groups_are_kept_and_were_of_eight_before(tmp_path: Path) -> None:
+    config = NetworkConfig(latent=8, feature_maps=(8, 4), group=4)
+    networks, optimizers = _stepped(config)
+    path = tmp_path / "checkpoint.safetensors"
+    write_checkpoint(path, config, networks, optimizers, Progress(), {}, grown=1)
+    saved = read_checkpoint(path)
+    assert saved.config.group == saved.discriminator().config.group == 4
+    older = {"latent": "8", "feature_maps": "[8, 4]", "images_seen": "0"}
+    save_file(saved.tensors, path, older)
+    assert read_checkpoint(path).config.group == 8
 
 
 def test_a_generator_in_mid_growth_is_not_handed_out(tmp_path: Path) -> None:
@@ -89,11 +110,13 @@ def test_tensors_of_no_known_part_are_named(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-def _stepped() -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Adam]]:
+def _stepped(
+    config: NetworkConfig = CONFIG,
+) -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Adam]]:
     """Networks and optimisers after one step."""
-    generator, discriminator = Generator(CONFIG), Discriminator(CONFIG)
+    generator, discriminator = Generator(config), Discriminator(config)
     networks: dict[str, torch.nn.Module] = {
-        "generator_average": Generator(CONFIG),
+        "generator_average": Generator(config),
         "generator": generator,
         "discriminator": discriminator,
     }
@@ -101,7 +124,7 @@ def _stepped() -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Adam]]
         f"optimizer_{name}": torch.optim.Adam(networks[name].parameters())
         for name in ("generator", "discriminator")
     }
-    discriminator(generator(torch.randn(8, 8), 1, 0.5), 1, 0.5).sum().backward()
+    discriminator(generator(torch.randn(8, config.latent), 1, 0.5), 1, 0.5).sum().backward()
     for optimizer in optimizers.values():
         optimizer.step()
     return networks, optimizers

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twinserve.errors import TrainingError
-from twinserve.training.pictures import Pictures, read_pictures, to_bytes, to_floats
+from twinserve.training.pictures import (
+    Pictures,
+    Unreadable,
+    format_skipped,
+    read_pictures,
+    to_bytes,
+    to_floats,
+)
 
 
 def test_a_folder_is_read_with_what_lies_deeper(folder: Path, pixels: NDArray[np.uint8]) -> None:
@@ -93,6 +100,43 @@ def test_an_epoch_shows_every_picture_once_and_mirrors_about_half(
     marks = np.where(mirrored, epoch[:, 0, 0, -1], epoch[:, 0, 0, 0])
     assert sorted(marks) == list(range(64))
     assert 16 < mirrored.sum() < 48
+
+
+def test_batches_come_at_every_lower_resolution_as_means_of_pixels(pictures16: Pictures) -> None:
+    batch = pictures16.batch(4, 8, 8)
+    means = batch.view(8, 3, 4, 4, 4, 4).mean(dim=(3, 5))
+    assert torch.allclose(pictures16.batch(4, 8, 8, 4), means, atol=1e-6)
+    kept = np.full((64, 3, 4, 4), 255, np.uint8)
+    coarser = Pictures(pictures16.pixels, {4: kept})
+    assert (coarser.batch(4, 8, 8, 4) == 1).all()
+    assert torch.equal(coarser.batch(4, 8, 8, 8), pictures16.batch(4, 8, 8, 8))
+
+
+def test_shares_of_a_batch_are_the_batch(pictures8: Pictures) -> None:
+    whole = pictures8.batch(2, 56, 14)  # across the end of an epoch
+    for rank in range(3):
+        share = slice(rank, None, 3)
+        assert torch.equal(pictures8.batch(2, 56, 14, share=share), whole[share])
+
+
+def test_a_sample_is_of_different_pictures_and_repeated_by_its_seed(pictures16: Pictures) -> None:
+    sample = pictures16.sample(20, 3, 16)
+    assert len({picture.tobytes() for picture in sample}) == 20
+    assert np.array_equal(sample, pictures16.sample(20, 3, 16))
+    assert not np.array_equal(sample, pictures16.sample(20, 4, 16))
+    assert pictures16.sample(100, 3, 8).shape == (64, 3, 8, 8)
+
+
+def test_pictures_that_cannot_be_read_can_be_passed_over(folder: Path, tmp_path: Path) -> None:
+    for k in range(7):
+        (tmp_path / f"{k}.png").write_bytes(b"no picture")
+    pictures = read_pictures([folder, tmp_path], 8, unreadable=Unreadable.SKIP)
+    assert len(pictures) == 64
+    lines = format_skipped(pictures.skipped)
+    assert lines[0] == "7 pictures cannot be read and are passed over:"
+    assert "0.png cannot be read as a picture (" in lines[1]
+    assert (len(lines), lines[-1]) == (7, "  and 2 more")
+    assert format_skipped(()) == []
 
 
 def test_bytes_survive_the_way_to_floats_and_back() -> None:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from twinserve.cli.train import command
 from twinserve.errors import UsageError
 from twinserve.training.checkpoint import Progress, read_checkpoint
+from twinserve.training.folder import only_training_in
 
 VERB = [sys.executable, "-c", "from twinserve.cli import main; main()", "train"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -50,14 +52,80 @@ def test_what_was_stopped_and_then_killed_is_trained_to_the_end(
     assert f"Going on after {images} of 320 images." in done.stderr
     assert "320 images, 8 stable, losses" in done.stderr
     assert done.stdout == f"{checkpoint}: 8x8, 320 images seen\n"
-    assert (out / "grid-000000320.png").exists()
+    for name in ("grid-000000320.png", "progress.png", "progress.html"):
+        assert (out / name).exists()
+
+    unreadable = tmp_path / "unreadable"  # who reads these before the options has nothing to say
+    unreadable.mkdir()
+    for k in range(64):
+        (unreadable / f"{k}.png").touch()
+    for change, message in (
+        (["--seed", "5"], "begun with seed 0 and is now asked for seed 5"),
+        (["--preset", "paper"], "begun with preset small and is now asked for preset paper"),
+    ):
+        ended = CliRunner().invoke(command, [str(unreadable), *call[len(VERB) + 1 :], *change])
+        assert isinstance(ended.exception, UsageError)
+        assert message in str(ended.exception)
+
+
+def test_unreadable_pictures_are_counted_and_named_and_so_is_what_draws_if_it_is_missing(
+    folder: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for k in range(7):
+        (bad / f"{k}.png").write_bytes(b"no picture")
+    program = "import sys; sys.modules['altair'] = None; from twinserve.cli import main; main()"
+    call = [sys.executable, "-c", program, "train", str(folder), str(bad), "--threads", "1"]
+    call += ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    call += ["--resolution", "4", "--images", "32", "--batch", "16"]
+    refused = _run(call)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: ") and refused.stderr.count("\n") == 1
+    assert "0.png cannot be read as a picture" in refused.stderr
+
+    ended = _run([*call, "--unreadable", "skip"])
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stderr.splitlines()
+    begin = lines.index("7 pictures cannot be read and are passed over:")
+    assert "0.png cannot be read" in lines[begin + 1]
+    assert lines[begin + 6] == "  and 2 more"
+    assert lines[begin + 7].startswith("No progress.png and progress.html: they need the extra")
+    assert not (tmp_path / "run" / "progress.png").exists()
+    assert not (tmp_path / "run" / "pictures").exists()
+
+
+def test_a_second_training_in_one_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    arguments = [str(folder), "--out", str(tmp_path / "run"), "--resolution", "4"]
+    with only_training_in(tmp_path / "run"):
+        ended = CliRunner().invoke(command, arguments)
+    assert isinstance(ended.exception, UsageError)
+    assert "is in use by another training" in str(ended.exception)
+
+
+def test_choices_among_celebas_pictures_reach_its_lists(folder: Path, tmp_path: Path) -> None:
+    arguments = [str(folder), "--out", str(tmp_path / "run"), "--partition", "all"]
+    ended = CliRunner().invoke(command, [*arguments, "--attribute", "-Smiling"])
+    assert isinstance(ended.exception, UsageError)
+    assert "there is no img_align_celeba in" in str(ended.exception)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_wrong_usage(folder: Path, tmp_path: Path) -> None:
+    arguments = [str(folder), "--out", str(tmp_path / "run"), "--device", "cuda"]
+    ended = CliRunner().invoke(command, arguments)
+    assert isinstance(ended.exception, UsageError)
+    assert "PyTorch sees no CUDA GPU" in str(ended.exception)
 
 
 def test_a_resolution_that_cannot_be_grown_to_is_wrong_usage(folder: Path, tmp_path: Path) -> None:
     arguments = [str(folder), "--out", str(tmp_path / "run"), "--resolution", "12"]
     ended = CliRunner().invoke(command, arguments)
     assert isinstance(ended.exception, UsageError)
-    assert str(ended.exception) == "resolution is 12; allowed is one of [4, 8, 16, 32, 64]."
+    assert (
+        str(ended.exception)
+        == "resolution is 12; allowed is one of [4, 8, 16, 32, 64, 128, 256, 512]."
+    )
     assert not (tmp_path / "run").exists()
 
 

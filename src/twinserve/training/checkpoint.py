@@ -3,8 +3,9 @@ optimisers' moments. Nothing in it is ever executed.
 
 Tensors are named ``generator_average.*``, ``generator.*``, ``discriminator.*`` and
 ``optimizer_{generator,discriminator}.<parameter>.{step,exp_avg,exp_avg_sq}``; the metadata holds
-``resolution``, ``latent``, ``feature_maps`` and ``images_seen`` and, to resume, ``progress``,
-``settings`` and ``grown`` (the last level that is fully there; all of them where it is absent).
+``resolution``, ``latent``, ``feature_maps``, ``group`` (8 where it is absent) and ``images_seen``
+and, to resume, ``progress``, ``settings`` and ``grown`` (the last level that is fully there; all of
+them where it is absent).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ NETWORKS = ("generator_average", "generator", "discriminator")
 OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
-Settings = dict[str, int | float | None]
+Setting = int | float | str | list[int] | None
+Settings = dict[str, Setting]
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Progress:
     minutes: float = 0.0
     cpu_minutes: float = 0.0
     images_of_part: dict[str, int] = field(default_factory=dict)
+    steps: int | None = None  # since; checkpoints of before minibatches could differ have none
 
     @property
     def images_seen(self) -> int:
@@ -123,7 +126,7 @@ def write_checkpoint(
         TrainingError: the file cannot be written, e.g. because the disk is full.
     """
     tensors = {
-        f"{prefix}.{name}": tensor.contiguous()
+        f"{prefix}.{name}": tensor.cpu().contiguous()
         for prefix, network in networks.items()
         for name, tensor in network.state_dict().items()
     }
@@ -131,11 +134,12 @@ def write_checkpoint(
         network = networks[prefix.removeprefix("optimizer_")]
         for name, parameter in network.named_parameters():
             for key, value in optimizer.state[parameter].items():
-                tensors[f"{prefix}.{name}.{key}"] = value.contiguous()
+                tensors[f"{prefix}.{name}.{key}"] = value.cpu().contiguous()
     metadata = {
         "resolution": str(config.resolution),
         "latent": str(config.latent),
         "feature_maps": json.dumps(config.feature_maps),
+        "group": str(config.group),
         "images_seen": str(progress.images_seen),
         "progress": json.dumps(asdict(progress)),
         "settings": json.dumps(settings),
@@ -150,6 +154,17 @@ def write_checkpoint(
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def checkpoint_bytes(config: NetworkConfig) -> int:
+    """About what a checkpoint of a training in mid-run takes on the disk."""
+    with torch.device("meta"):  # counted, not allocated
+        generator, discriminator = (
+            sum(p.numel() for p in network(config).parameters())
+            for network in (Generator, Discriminator)
+        )
+    # Each trained network has two moments beside it, and the generator its average.
+    return 4 * (4 * generator + 3 * discriminator)
 
 
 def restore_optimizer(
@@ -183,7 +198,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _checkpoint(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
-    config = NetworkConfig(int(metadata["latent"]), tuple(json.loads(metadata["feature_maps"])))
+    config = NetworkConfig(
+        int(metadata["latent"]),
+        tuple(json.loads(metadata["feature_maps"])),
+        int(metadata.get("group", NetworkConfig.group)),
+    )
     progress, settings = (json.loads(metadata.get(key, "null")) for key in ("progress", "settings"))
     return Checkpoint(
         path=path,

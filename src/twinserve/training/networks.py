@@ -31,11 +31,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes of both networks; ``feature_maps[L]`` is the width of level L."""
+    """Sizes of both networks; ``feature_maps[L]`` is the width of level L.
+
+    ``deviation_correction`` 1 takes the deviation within a group of pictures with n - 1 (as the
+    published PyTorch implementation does), 0 with n.
+    """
 
     latent: int = 128
     feature_maps: tuple[int, ...] = (128, 128, 128, 64, 32)
     group: int = 8
+    deviation_correction: int = 0
 
     @property
     def levels(self) -> int:
@@ -76,7 +81,10 @@ class EqualConv(nn.Module):
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Scale each pixel's feature vector to unit mean square (section 4.2)."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + EPSILON)
+    # bfloat16 keeps too few digits for a mean of squares.
+    precise = x.to(torch.promote_types(x.dtype, torch.float32))
+    scale = torch.rsqrt(precise.square().mean(dim=1, keepdim=True) + EPSILON)
+    return x * scale.to(x.dtype)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -91,7 +99,7 @@ def fade(older: Tensor, newer: Tensor, alpha: float) -> Tensor:
     return torch.lerp(older, newer, alpha)
 
 
-def minibatch_deviation(x: Tensor, group: int) -> Tensor:
+def minibatch_deviation(x: Tensor, group: int, correction: int = 0) -> Tensor:
     """Append one channel: the standard deviation over groups of pictures (section 3).
 
     (N, C, H, W) -> (N, C + 1, H, W). A batch that the group size does not divide is one group.
@@ -99,7 +107,8 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     n, c, h, w = x.shape
     size = group if n % group == 0 else n
     y = x.float().reshape(size, n // size, c, h, w)
-    deviation = (y.var(dim=0, correction=0) + EPSILON).sqrt().mean(dim=(1, 2, 3))  # (N / size,)
+    variance = y.var(dim=0, correction=min(correction, size - 1))
+    deviation = (variance + EPSILON).sqrt().mean(dim=(1, 2, 3))  # (N / size,)
     channel = deviation.to(x.dtype).repeat(size).view(n, 1, 1, 1).expand(n, 1, h, w)
     return torch.cat([x, channel], dim=1)
 
@@ -161,7 +170,7 @@ class Discriminator(nn.Module):
             if k == level - 1 and alpha < 1:
                 older = F.leaky_relu(self.rgb[k](downsample(picture)), SLOPE)
                 x = fade(older, x, alpha)
-        x = minibatch_deviation(x, self.config.group)
+        x = minibatch_deviation(x, self.config.group, self.config.deviation_correction)
         x = F.leaky_relu(self.c0(x), SLOPE)
         x = F.leaky_relu(self.f1(x.flatten(1)), SLOPE)
         score: Tensor = self.f2(x)

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinserve.errors import UsageError
-
-# Thousands of images (fading, stable) a level of the small budget that grew the first faces on two
-# cores in about two hours; the last level's stable part takes what remains.
-SMALL_BUDGET = ((0, 60), (50, 50), (80, 110), (80, 140), (80, 368))
-
-# Images a second at each level on the same two cores; only their ratios are used.
-SPEEDS = (1400, 690, 270, 155, 88, 34)
+from twinserve.training.presets import Preset
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,7 @@ class Schedule:
     """Parts of (level, fading?, images), in the order in which they run."""
 
     parts: tuple[tuple[int, bool, int], ...]
+    speeds: tuple[float, ...]  # images a second at each level; only their ratios are used
 
     @property
     def images(self) -> int:
@@ -58,20 +53,23 @@ class Schedule:
 
     def seconds_left(self, images: int, images_per_s: float) -> float:
         """Time for the rest, from the speed measured where training stands now."""
-        speed_now = _speed(self.at(images).level)
+        speed_now = self.speeds[self.at(images).level]
         seconds, begun = 0.0, 0
         for level, _, length in self.parts:
             left = begun + length - max(images, begun)
-            seconds += max(left, 0) * speed_now / _speed(level) / images_per_s
+            seconds += max(left, 0) * speed_now / self.speeds[level] / images_per_s
             begun += length
         return seconds
 
 
-def growth(images: int, last_level: int, present_level: int | None = None) -> Schedule:
-    """Share ``images`` out over the levels as the small budget does.
+def growth(
+    preset: Preset, last_level: int, images: int | None = None, present_level: int | None = None
+) -> Schedule:
+    """Share ``images`` out over the levels as the preset does.
 
-    ``present_level`` is the level that the networks have been grown to already (None: nothing); its
-    own parts are left out unless it is the last one, which then gets every image.
+    Without ``images`` it is the preset's own number or, where it names none, the images of its
+    parts. ``present_level`` is the level that the networks have been grown to already (None:
+    nothing); its own parts are left out unless it is the last one, which then gets every image.
 
     Raises:
         UsageError: the networks have been grown beyond ``last_level``.
@@ -82,36 +80,23 @@ def growth(images: int, last_level: int, present_level: int | None = None) -> Sc
             f"cannot shrink to {4 << last_level}x{4 << last_level}; choose a resolution of "
             f"{4 << present_level} or above."
         )
-    if present_level == last_level:
-        return Schedule(((last_level, False, images),))
-    first = 0 if present_level is None else present_level + 1
     weights: list[tuple[int, bool, int]] = []
-    for level in range(first, last_level + 1):
-        fading, stable = SMALL_BUDGET[min(level, len(SMALL_BUDGET) - 1)]
-        weights += [(level, True, fading), (level, False, stable)]
-    return Schedule(_shares([part for part in weights if part[2]], images))
+    if present_level == last_level:
+        weights = [(last_level, False, preset.parts[last_level][1])]
+    else:
+        for level in range(0 if present_level is None else present_level + 1, last_level + 1):
+            fading, stable = preset.parts[level]
+            weights += [(level, True, fading), (level, False, stable)]
+    total = images or preset.images or 1000 * sum(weight for _, _, weight in weights)
+    return Schedule(_shares([part for part in weights if part[2]], total), preset.speeds)
 
 
-def learning_rate(start: float, progress: float, decay_share: float = 0.3) -> float:
+def learning_rate(start: float, progress: float, decay_share: float) -> float:
     """Constant, then falling linearly to a tenth over the last ``decay_share`` of the run."""
+    if not decay_share:
+        return start
     left = min(max(1 - progress, 0.0), decay_share) / decay_share
     return start * (0.1 + 0.9 * left)
-
-
-def averaging_half_life(images_seen: int) -> float:
-    """Half-life in images of the generator's average: short at first, as the past is worthless."""
-    return max(min(10_000.0, 0.05 * images_seen), 1.0)
-
-
-def r1_weight(resolution: int) -> float:
-    """Gamma of the R1 penalty (Mescheder et al., 2018) at a resolution in pixels."""
-    if resolution <= 16:
-        return 0.05
-    return 0.1 if resolution <= 32 else 0.3
-
-
-def _speed(level: int) -> int:
-    return SPEEDS[min(level, len(SPEEDS) - 1)]
 
 
 def _shares(
