@@ -35,7 +35,7 @@ def test_a_command_shown_is_one_that_can_be_typed(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for word in words:
-        if word.endswith(".safetensors"):
+        if word.endswith((".safetensors", ".pth", ".npy")):
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).write_text("")
     parsed(twinserve, words)

@@ -71,6 +71,13 @@ def pixel_norm(x: Node) -> Node:
     return op.multiply(unit, constant(np.array([math.sqrt(channels)], np.float32)))
 
 
+def pixel_norm_in_steps(x: Node) -> Node:
+    """The same written out as the paper has it, which rounds as other implementations do."""
+    op = openvino().opset13
+    mean_square = op.reduce_mean(op.multiply(x, x), op.constant(np.array([1])), True)
+    return op.divide(x, op.sqrt(op.add(mean_square, constant(np.array([EPSILON], np.float32)))))
+
+
 def leaky_relu(x: Node) -> Node:
     return openvino().opset13.prelu(x, constant(np.array([SLOPE], np.float32)))
 

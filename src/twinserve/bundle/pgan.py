@@ -55,11 +55,12 @@ def graph(weights: PganWeights, name: str) -> Any:
     cannot act on the latent, whose length the network ignores.
     """
     z, psi = layers.parameter("latent", [1, weights.latent]), layers.parameter("psi", [1])
-    x = _activated(
-        layers.as_map(layers.linear(layers.pixel_norm(z), weights.linear), _width(weights))
-    )
+    # Layers that keep their scale as a step of its own are to round like another implementation.
+    in_steps = weights.linear.scale != 1
+    x = layers.linear(layers.pixel_norm(z), weights.linear)
+    x = _activated(layers.as_map(x, _width(weights)), in_steps)
     x = layers.drawn_to(x, centre(weights)[None], psi)
-    x = older = _activated(layers.convolution(x, weights.first))
+    x = older = _activated(layers.convolution(x, weights.first), in_steps)
     for upsampling, convolution in weights.blocks:
         older = x
         x = _activated(layers.upsampling_convolution(x, upsampling))
@@ -115,8 +116,9 @@ def _width(weights: PganWeights) -> int:
     return len(weights.first.bias)
 
 
-def _activated(x: Node) -> Node:
-    return layers.pixel_norm(layers.leaky_relu(x))
+def _activated(x: Node, in_steps: bool = False) -> Node:
+    norm = layers.pixel_norm_in_steps if in_steps else layers.pixel_norm
+    return norm(layers.leaky_relu(x))
 
 
 def _blended(older: Node, newer: Node, older_rgb: Layer, alpha: float) -> Node:

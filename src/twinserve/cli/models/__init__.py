@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from rich.console import Console
 
@@ -22,10 +24,16 @@ VERBS = {
     invoke_without_command=True,
     epilog="Example: twinserve models import checkpoint.pth --name mine",
 )
+@click.option("--json", "as_json", is_flag=True, help="List the models as JSON.")
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """List models with their terms and quality; import, pull, export and evaluate them."""
     if context.invoked_subcommand is None:
-        from twinserve.cli.models.listing import models_table
+        from twinserve.cli.models.listing import models_json, models_table
 
-        Console().print(models_table())
+        if as_json:
+            click.echo(json.dumps(models_json(), indent=2))
+        else:
+            Console().print(models_table())
+    elif as_json:
+        raise click.UsageError("--json is for the list; leave it out before a verb.")

@@ -1,0 +1,1 @@
+"""Published checkpoints from elsewhere: fetched, read without executing them, converted."""
