@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from twinserve.errors import UsageError
+from twinserve.load.jmeter_home import JMeter, find_jmeter
 from twinserve.records.run import RunDirectory
 
 
@@ -38,6 +40,15 @@ def make_run(runs: ModuleType, tmp_path: Path) -> Callable[..., RunDirectory]:
     return make
 
 
+@pytest.fixture(scope="session")
+def jmeter() -> JMeter:
+    """The JMeter that is installed; where there is none, the test is skipped and says why."""
+    try:
+        return find_jmeter()
+    except UsageError as error:
+        pytest.skip(f"no JMeter: {error}")
+
+
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     """A real Chromium; see ``tests/browser.py`` for when it is missing.
@@ -46,6 +57,19 @@ def browser() -> Iterator[Browser]:
     """
     with _beside("browser").chromium() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def container_image(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An image of the 64x64 model in Podman's store; see ``tests/containers.py`` for when there is
+    none. It has ``tag``, ``folder``, ``said`` and ``model``."""
+    return _beside("containers").build(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def podman() -> Any:
+    """``podman(*words)`` returns what a podman command prints."""
+    return _beside("containers").podman
 
 
 def _beside(name: str) -> ModuleType:

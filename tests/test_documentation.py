@@ -22,6 +22,7 @@ COMMANDS = [
     if line.startswith("$ twinserve ")
 ]
 EXAMPLES = {"pictures.zip": "", "checkpoint.safetensors": "", "runs/eight-users/run.json": "{}"}
+EXAMPLES |= {"container.csv": "", "function.csv": ""}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -38,7 +38,23 @@ def test_a_started_core_imports_nothing_heavy() -> None:
     assert not loaded.intersection(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["", "up", "compare", "report", "generate", "models", "train"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "",
+        "up",
+        "import-jtl",
+        "compare",
+        "report",
+        "generate",
+        "models",
+        "train",
+        "build",
+        "build container",
+        "build function",
+        "doctor",
+    ],
+)
 def test_help_imports_nothing_heavy_and_shows_an_example(verb: str) -> None:
     code = (
         f"import sys; sys.argv = ['twinserve', *{verb.split()!r}, '--help']\n"

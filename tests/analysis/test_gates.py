@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -145,6 +147,14 @@ def test_a_steady_run_passes_and_says_what_drift_it_would_have_seen():
     assert "None found" in gate.detail
     assert "17 degrees of freedom" in gate.detail
     assert "would have been seen in 95 %" in gate.detail
+
+
+def test_a_drift_has_its_size_a_request_and_an_hour():
+    detail = gates.drift(drifting(0.5, noise=0.0)).detail
+    for side in ("left", "right"):
+        assert re.search(
+            rf"{side} \+[\d.]+ ms a request, \+[\d.]+ k?m?s an hour, R² 0\.\d\d", detail
+        )
 
 
 def test_a_rise_of_half_fails():

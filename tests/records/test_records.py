@@ -1,7 +1,7 @@
 """Records survive a writer that dies at any moment, and read back what was written."""
 
 import csv
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -112,17 +112,10 @@ def test_a_file_that_is_opened_again_is_continued(tmp_path: Path) -> None:
 
 
 def test_resources_and_events_read_back(tmp_path: Path) -> None:
-    row = ResourceRow(1.5, "container", "container-1", 99.5, 210.25, 3)
+    row = ResourceRow(1.5, "container", "container-1", 99.5, 210.25, 3, 9, 0.5, 512.0, 10, 8, 400)
     with ResourceWriter(tmp_path / "resources.csv") as resources:
         resources.add(row)
-    assert read_resources(tmp_path / "resources.csv").row(0) == (
-        1.5,
-        "container",
-        "container-1",
-        99.5,
-        210.25,
-        3,
-    )
+    assert read_resources(tmp_path / "resources.csv").row(0) == astuple(row)
     event = InstanceEvent(1.5, "container", "container-1", EventKind.READY, start_ms=812.5)
     events = EventWriter(tmp_path / "instances.jsonl")
     events.add(event)

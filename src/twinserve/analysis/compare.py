@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinserve.analysis import gates, statistics, verdict
-from twinserve.analysis.comparison import (
-    MEASURES,
-    Comparison,
-    Difference,
-    Estimate,
-    Gate,
-    SideSummary,
-    Verdict,
-)
+from twinserve.analysis.comparison import Comparison, Estimate, Gate, Verdict
+from twinserve.analysis.logs import compare_logs
 from twinserve.analysis.rows import SideRows, read_sides
-from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Side
+from twinserve.analysis.statistics import EQUIVALENCE, Side
+from twinserve.analysis.summary import (
+    DECIDING,
+    DECIDING_P,
+    candidate,
+    deciding_difference,
+    differences,
+    side_summary,
+)
 from twinserve.analysis.words import count
+from twinserve.records.logs import is_logs
 from twinserve.records.manifest import Manifest, RunState, read_manifest
 from twinserve.records.run import RunDirectory
 
-DECIDING = "elapsed_ms"
-DECIDING_P = 0.95
 LOCAL_RUNNERS = {
     "process": "as plain processes",
     "podman": "in Podman containers",
@@ -35,75 +35,36 @@ ENDED = {
 
 
 def compare_run(run: RunDirectory) -> Comparison:
-    """Compare the two sides of a run, complete or cut off at any moment.
+    """Compare the two sides of a run, complete or cut off at any moment, or of two imported logs.
 
     Only requests of finished blocks count; failed ones are counted and left out of the times.
 
     Raises:
         RecordError: the manifest or ``samples.csv`` is missing or damaged.
     """
+    if is_logs(run.manifest):
+        return compare_logs(run)
     manifest = read_manifest(run.manifest)
     first, second = read_sides(run, manifest)
     checked = gates.check(manifest, (first, second))
     return Comparison(
         sides=manifest.sides,
-        deployments={side.name: _side_summary(side) for side in (first, second)},
-        differences=_differences(first, second),
+        deployments={side.name: side_summary(side) for side in (first, second)},
+        differences=differences(first, second),
         gates=checked,
         verdict=_verdict(manifest, first, second, checked),
     )
-
-
-def _side_summary(side: SideRows) -> SideSummary:
-    measures = {name: statistics.summarise(side.values(name)) for name in MEASURES}
-    return SideSummary(
-        requests=side.requests,
-        errors=side.errors,
-        cold_starts=side.instance_starts,
-        throughput_rps=side.throughput_rps,
-        **measures,
-    )
-
-
-def _differences(first: SideRows, second: SideRows) -> dict[str, Difference]:
-    """A difference for every measure that both sides have."""
-    pairs = {name: (first.values(name), second.values(name)) for name in MEASURES}
-    return {name: _difference(a, b) for name, (a, b) in pairs.items() if _has(a) and _has(b)}
-
-
-def _difference(first: Side, second: Side) -> Difference:
-    """Differences by METHOD; what its design rules leave undetermined keeps its estimate only."""
-    mean = statistics.difference_of_means(first, second)
-    ratio = statistics.ratio_of_means(first, second)
-    if statistics.why_no_mean(first) or statistics.why_no_mean(second):
-        mean = _estimate_only(mean)
-        ratio = ratio and _estimate_only(ratio)
-    return Difference(
-        mean=mean,
-        p50=_quantile_difference(first, second, 0.5),
-        p95=_quantile_difference(first, second, 0.95),
-        ratio_of_means=ratio,
-        confidence=CONFIDENCE,
-    )
-
-
-def _quantile_difference(first: Side, second: Side, p: float) -> Estimate:
-    difference = statistics.difference_of_quantiles(first, second, p)
-    if statistics.why_no_quantile(first, p) or statistics.why_no_quantile(second, p):
-        return _estimate_only(difference)
-    return difference
 
 
 def _verdict(
     manifest: Manifest, first: SideRows, second: SideRows, checked: Sequence[Gate]
 ) -> Verdict:
     a, b = first.values(DECIDING), second.values(DECIDING)
-    known = _has(a) and _has(b)
-    difference = _quantile_difference(a, b, DECIDING_P) if known else None
+    difference = deciding_difference(first, second)
     return verdict.decide(
         verdict.Evidence(
-            first=_candidate(first),
-            second=_candidate(second),
+            first=candidate(first),
+            second=candidate(second),
             difference=difference,
             gates=checked,
             scope=_scope(manifest),
@@ -115,15 +76,6 @@ def _verdict(
             remarks=_remarks(manifest),
         )
     )
-
-
-def _candidate(side: SideRows) -> verdict.Candidate:
-    values = side.values(DECIDING)
-    p95 = statistics.quantile_interval(values, DECIDING_P) if _has(values) else None
-    why = statistics.why_no_quantile(values, DECIDING_P) if p95 else None
-    if p95 and why:
-        p95 = _estimate_only(p95)
-    return verdict.Candidate(side.name, side.requests, side.errors, p95, why)
 
 
 def _blocks_needed(difference: Estimate, second: Side) -> int | None:
@@ -153,11 +105,3 @@ def _remarks(manifest: Manifest) -> list[str]:
     why = f" ({manifest.detail})" if manifest.detail else ""
     finished = f"{len(manifest.blocks)} of {2 * manifest.workload.blocks} blocks were finished"
     return [f"The run {ENDED[manifest.state]}{why}: {finished}."]
-
-
-def _has(side: Side) -> bool:
-    return any(block.size for block in side)
-
-
-def _estimate_only(estimate: Estimate) -> Estimate:
-    return Estimate(estimate.estimate, None, None)

@@ -69,7 +69,7 @@ class SideSummary(msgspec.Struct, frozen=True):
 
     requests: int  # errors included
     errors: int  # counted, and left out of the times
-    cold_starts: int  # instance starts in the whole run, warm-up included
+    cold_starts: int | None  # instance starts in the whole run, warm-up included; None: not told
     throughput_rps: float  # answered requests
     elapsed_ms: Summary | None
     latency_ms: Summary | None
@@ -103,6 +103,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     sides: tuple[str, str]
+    allowance: float | None = None  # by which the intervals of two logs are widened
     deployments: dict[str, SideSummary]
     differences: dict[str, Difference]
     gates: list[Gate]

@@ -12,13 +12,15 @@ from scipy import special
 from twinserve.analysis.comparison import Gate, GateStatus
 from twinserve.analysis.rows import BlockRows, Floats, SideRows
 from twinserve.analysis.statistics import CONFIDENCE, FEWEST_BLOCKS, POWER
-from twinserve.analysis.words import change, count, listed, share
+from twinserve.analysis.trend import line
+from twinserve.analysis.words import change, count, listed, share, signed_time
 from twinserve.records.manifest import EqualityResult, Manifest, Workload
 
 ERROR_LIMIT = 0.01
 COLD_LIMIT = 0.01
 LOAD_SHARE = 0.90
 DRIFT_LIMIT = 0.10
+HOUR_US = 3.6e9
 
 Sides = Sequence[SideRows]
 
@@ -39,15 +41,15 @@ def check(manifest: Manifest, sides: Sides) -> list[Gate]:
 def equality(result: EqualityResult | None) -> Gate:
     """Both sides gave the same answers to the same requests."""
     if result is None or not result.requests:
-        return _unknown("equality", "The run ended before both sides were asked the same.")
+        return unknowing("equality", "The run ended before both sides were asked the same.")
     if result.equal < result.requests:
-        return _fail(
+        return failing(
             "equality",
             f"Only {result.equal} of {result.requests} requests got equal answers from both sides "
             f"({result.detail}).",
             "Let both sides run the same bundle with the same arithmetic, then compare again.",
         )
-    return _pass("equality", f"{result.equal} of {result.requests} requests got equal answers.")
+    return passing("equality", f"{result.equal} of {result.requests} requests got equal answers.")
 
 
 def load(workload: Workload, sides: Sides) -> Gate:
@@ -55,21 +57,21 @@ def load(workload: Workload, sides: Sides) -> Gate:
     applied = [_applied(workload, side) for side in sides]
     seen = [a for a in applied if a is not None]
     if len(seen) < len(applied):
-        return _unknown("load", "A side has no block that is long enough to tell.")
+        return unknowing("load", "A side has no block that is long enough to tell.")
     detail = f"{'; '.join(a.described() for a in seen)}."
     if any(a.mean < LOAD_SHARE * a.target for a in seen):
-        return _fail(
+        return failing(
             "load",
             f"The load was not fully applied: {detail}",
             "Free a core for the load generator, or ask for fewer users.",
         )
     if workload.users > 1 and any(a.most < 2 for a in seen):
-        return _fail(
+        return failing(
             "load",
             f"No two requests ever overlapped: {detail}",
             "Ask for more users or a shorter think time.",
         )
-    return _pass("load", detail)
+    return passing("load", detail)
 
 
 def drift(sides: Sides) -> Gate:
@@ -80,20 +82,20 @@ def drift(sides: Sides) -> Gate:
     """
     trend = _trend([_log_medians(side) for side in sides])
     if trend is None:
-        return _unknown("drift", f"It takes {FEWEST_BLOCKS} blocks a side to tell.")
+        return unknowing("drift", f"It takes {FEWEST_BLOCKS} blocks a side to tell.")
     figures = (
         f"latency changed by {change(trend.size)} over the run (t = {trend.t:.1f} with "
-        f"{trend.degrees} degrees of freedom)"
+        f"{trend.degrees} degrees of freedom; {listed([_slope(side) for side in sides])})"
     )
     if not trend.is_significant:
-        return _pass(
+        return passing(
             "drift",
             f"None found: {figures}; a drift of {change(trend.detectable)} or more would have been "
             f"seen in {share(POWER)} of such runs.",
         )
     if abs(trend.size) <= DRIFT_LIMIT:
-        return _pass("drift", f"Small: {figures}, within {share(DRIFT_LIMIT)}.")
-    return _fail(
+        return passing("drift", f"Small: {figures}, within {share(DRIFT_LIMIT)}.")
+    return failing(
         "drift",
         f"Not steady: {figures}, more than {share(DRIFT_LIMIT)}.",
         "Look for a leak in a deployment and for other work or throttling on the host, or warm up "
@@ -102,14 +104,14 @@ def drift(sides: Sides) -> Gate:
 
 
 def saturation() -> Gate:
-    return _unknown(
+    return unknowing(
         "saturation",
         "This version does not measure whether the load generator itself was the bottleneck.",
     )
 
 
 def host() -> Gate:
-    return _unknown(
+    return unknowing(
         "host", "This version does not measure whether other work on the host was in the way."
     )
 
@@ -117,31 +119,31 @@ def host() -> Gate:
 def errors(sides: Sides) -> Gate:
     """Fewer than 1 % of the requests of each side failed."""
     if not all(side.requests for side in sides):
-        return _unknown("errors", f"{_without_requests(sides)} had no request in a block.")
+        return unknowing("errors", f"{_without_requests(sides)} had no request in a block.")
     detail = _parts(sides, [side.errors for side in sides], "failed")
     if any(side.errors >= ERROR_LIMIT * side.requests for side in sides):
-        return _fail(
+        return failing(
             "errors",
             f"{detail}; fewer than {share(ERROR_LIMIT)} may fail.",
             "Read failureMessage in samples.csv, mend the cause or ask for fewer users.",
         )
-    return _pass("errors", f"{detail}.")
+    return passing("errors", f"{detail}.")
 
 
 def cold(sides: Sides) -> Gate:
     """Cold starts touch at most 1 % of the rows that are compared."""
     if not all(side.requests for side in sides):
-        return _unknown("cold", f"{_without_requests(sides)} had no request in a block.")
+        return unknowing("cold", f"{_without_requests(sides)} had no request in a block.")
     detail = _parts(
         sides, [side.cold_requests for side in sides], "waited for an instance to start"
     )
     if any(side.cold_requests > COLD_LIMIT * side.requests for side in sides):
-        return _fail(
+        return failing(
             "cold",
             f"{detail}; at most {share(COLD_LIMIT)} may be mixed in.",
             "Warm up longer, or keep instances with min_instances or a longer idle time.",
         )
-    return _pass("cold", f"{detail}.")
+    return passing("cold", f"{detail}.")
 
 
 @dataclass(frozen=True)
@@ -171,16 +173,16 @@ def _applied(workload: Workload, side: SideRows) -> _Applied | None:
         return None
     response_us = np.concatenate([block.done_us - block.sent_us for block, _, _ in windows]).mean()
     target = workload.users * response_us / (response_us + 1e6 * workload.think_s)
-    levels, lengths = (
+    level, length = (
         np.concatenate(parts)
-        for parts in zip(*(_levels(block, a, b) for block, a, b in windows), strict=True)
+        for parts in zip(*(levels(block, a, b) for block, a, b in windows), strict=True)
     )
     return _Applied(
         side=side.name,
         target=float(target),
-        mean=float(np.average(levels, weights=lengths)),
-        most=int(levels[lengths > 0].max()),
-        busy_share=float(lengths[levels >= LOAD_SHARE * target].sum() / lengths.sum()),
+        mean=float(np.average(level, weights=length)),
+        most=int(level[length > 0].max()),
+        busy_share=float(length[level >= LOAD_SHARE * target].sum() / length.sum()),
         throughput_rps=side.throughput_rps,
     )
 
@@ -193,7 +195,7 @@ def _steady_window(block: BlockRows, block_s: float) -> tuple[int, int]:
     return max(first_sends), min(block.start_us + round(block_s * 1e6), block.end_us)
 
 
-def _levels(block: BlockRows, start_us: int, end_us: int) -> tuple[Floats, Floats]:
+def levels(block: BlockRows, start_us: int, end_us: int) -> tuple[Floats, Floats]:
     """Requests in flight, and for how long, between one event and the next inside the window."""
     at_us = np.concatenate([block.done_us, block.sent_us])
     step = np.concatenate([-np.ones(block.done_us.size), np.ones(block.sent_us.size)])
@@ -234,6 +236,17 @@ class _Trend:
         return float(special.stdtrit(self.degrees, p))
 
 
+def _slope(side: SideRows) -> str:
+    """The straight line along a side's own requests, outliers clipped."""
+    along = line(side.pooled("latency_ms"))
+    hours = (side.blocks[-1].end_us - side.blocks[0].start_us) / HOUR_US
+    an_hour = (along.last - along.first) / hours if hours > 0 else 0.0
+    return (
+        f"{side.name} {signed_time(along.slope)} a request, {signed_time(an_hour)} an hour, "
+        f"R\N{SUPERSCRIPT TWO} {along.r_squared:.2f}"
+    )
+
+
 def _log_medians(side: SideRows) -> tuple[Floats, Floats]:
     """Place in the run and log of the median latency of each block that has one."""
     told = [(b.index, b.measures["latency_ms"]) for b in side.blocks]
@@ -271,13 +284,13 @@ def _without_requests(sides: Sides) -> str:
     return listed([side.name for side in sides if not side.requests])
 
 
-def _pass(name: str, detail: str) -> Gate:
+def passing(name: str, detail: str) -> Gate:
     return Gate(name, GateStatus.PASS, detail)
 
 
-def _fail(name: str, detail: str, remedy: str) -> Gate:
+def failing(name: str, detail: str, remedy: str) -> Gate:
     return Gate(name, GateStatus.FAIL, f"{detail} {remedy}")
 
 
-def _unknown(name: str, detail: str) -> Gate:
+def unknowing(name: str, detail: str) -> Gate:
     return Gate(name, GateStatus.UNKNOWN, detail)

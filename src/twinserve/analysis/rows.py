@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from twinserve.analysis.statistics import FEWEST_BLOCKS
 from twinserve.errors import RecordError
 from twinserve.records.events import EventKind, read_events
 from twinserve.records.manifest import Block, Manifest
@@ -50,15 +51,24 @@ class BlockRows:
 
 @dataclass(frozen=True)
 class SideRows:
-    """One side: its finished blocks in the order in which they ran."""
+    """One side: its finished blocks in the order in which they ran.
+
+    ``fewest_blocks`` is how many an interval takes, ``untold`` why none may be given at all.
+    """
 
     name: str
     blocks: Sequence[BlockRows]
-    instance_starts: int  # in the whole run
+    instance_starts: int | None  # in the whole run; None where nobody counted them
+    fewest_blocks: int = FEWEST_BLOCKS
+    untold: str | None = None
 
     def values(self, measure: str) -> list[Floats]:
         """One array a block; empty ones where a block has no value."""
         return [block.measures[measure] for block in self.blocks]
+
+    def pooled(self, measure: str) -> Floats:
+        """All values, in the order in which their requests began."""
+        return np.concatenate([*self.values(measure), NO_FLOATS])
 
     @property
     def requests(self) -> int:
@@ -153,14 +163,14 @@ def _block(block: Block, rows: pl.DataFrame, seconds: pl.DataFrame) -> BlockRows
         done_us=own["done_us"].to_numpy(),
         failed=own.height - answered.height,
         cold=int(own["waited"].sum()),
-        measures={name: _floats(answered[name]) for name in TIMES}
+        measures={name: floats(answered[name]) for name in TIMES}
         | {
-            "cpu_percent": _floats(whole["cpu_percent"]),
-            "memory_mib": _floats(inside["memory_mib"]),
+            "cpu_percent": floats(whole["cpu_percent"]),
+            "memory_mib": floats(inside["memory_mib"]),
         },
     )
 
 
-def _floats(column: pl.Series) -> Floats:
+def floats(column: pl.Series) -> Floats:
     """The values that are there: a kept connection has no connect time, for one."""
     return column.drop_nulls().cast(float).to_numpy()

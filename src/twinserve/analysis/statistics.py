@@ -183,17 +183,35 @@ def blocks_needed(difference: Estimate, blocks: int, half_width: float) -> int |
     return max(blocks, math.ceil(blocks * (half / half_width) ** 2))
 
 
-def why_no_mean(side: Side) -> str | None:
+def widened(difference: Estimate, first: float, second: float, allowance: float) -> Estimate:
+    """A difference between two occasions: either side may have shifted by a share ``allowance``.
+
+    The larger of the two estimates is what such a shift moves most.
+    """
+    if difference.low is None or difference.high is None:
+        return difference
+    shift = allowance * max(abs(first), abs(second))
+    return Estimate(difference.estimate, difference.low - shift, difference.high + shift)
+
+
+def widened_ratio(ratio: Estimate, allowance: float) -> Estimate:
+    """A ratio between two occasions, one of which may have shifted by a share ``allowance``."""
+    if ratio.low is None or ratio.high is None:
+        return ratio
+    return Estimate(ratio.estimate, ratio.low / (1 + allowance), ratio.high * (1 + allowance))
+
+
+def why_no_mean(side: Side, fewest_blocks: int = FEWEST_BLOCKS) -> str | None:
     """The rule that leaves a mean undetermined, in words; None when there is none."""
     blocks = len(_with_rows(side))
-    if blocks >= FEWEST_BLOCKS:
+    if blocks >= fewest_blocks:
         return None
-    return f"{FEWEST_BLOCKS} blocks with rows are needed, there are {blocks}"
+    return f"{fewest_blocks} blocks with rows are needed, there are {blocks}"
 
 
-def why_no_quantile(side: Side, p: float) -> str | None:
+def why_no_quantile(side: Side, p: float, fewest_blocks: int = FEWEST_BLOCKS) -> str | None:
     """The rule that leaves quantile ``p`` undetermined, in words; None when there is none."""
-    too_few_blocks = why_no_mean(side)
+    too_few_blocks = why_no_mean(side, fewest_blocks)
     if too_few_blocks:
         return too_few_blocks
     rows = sum(block.size for block in side)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from twinserve.analysis.comparison import Estimate, Gate, GateStatus, Strength, Verdict
 from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Finding, classify
 from twinserve.analysis.words import count, listed, share, span, time, times_as
 
+# What a failed gate means, for a reader who has never heard of gates.
+FAILED = {
+    "equality": "the two sides gave different answers",
+    "load": "the load was not really there",
+    "drift": "the answers kept getting slower or faster",
+    "saturation": "the load generator was the bottleneck",
+    "host": "the machine was busy with other work",
+    "errors": "too many requests failed",
+    "cold": "cold starts are mixed in",
+}
 EITHER = "either"
 NEITHER = "neither"
 UNDETERMINED = "undetermined"
@@ -61,6 +71,9 @@ class Evidence:
     ``scope`` says what the run is valid for, ``local`` whether it ran on one machine,
     ``detectable_ms`` the smallest difference it would have seen, ``blocks_needed`` how many blocks
     a side would tell if the estimate stays, ``remarks`` are sentences about the run itself.
+    ``findings`` are sentences that come first, ``meanings`` say what a failed gate found, by its
+    name, where more is known than :data:`FAILED` says, ``subject`` is what speaks, ``allowance``
+    the share by which the interval of two logs was widened, None for a run.
     """
 
     first: Candidate
@@ -73,6 +86,10 @@ class Evidence:
     detectable_ms: float | None = None
     blocks_needed: int | None = None
     remarks: Sequence[str] = ()
+    findings: Sequence[str] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    subject: str = "This run"
+    allowance: float | None = None
 
     @property
     def candidates(self) -> tuple[Candidate, Candidate]:
@@ -88,7 +105,7 @@ def decide(evidence: Evidence) -> Verdict:
     return Verdict(
         choice=choice,
         strength=_strength(evidence),
-        rule=_rule(evidence.objective),
+        rule=_rule(evidence.objective, evidence.allowance),
         scope=evidence.scope,
         reasons=_reasons(evidence),
         sentence=sentence,
@@ -99,10 +116,10 @@ def _choose(evidence: Evidence) -> tuple[str, str]:
     """The choice and its sentence: gates first, then what is told at all, then the objective."""
     failed = evidence.gates_that(GateStatus.FAIL)
     if failed:
-        return UNDETERMINED, _gates_failed(failed)
+        return UNDETERMINED, _gates_failed(evidence, failed)
     untold = [c for c in evidence.candidates if c.p95 is None or c.undetermined]
     if untold:
-        return UNDETERMINED, _untold(untold)
+        return UNDETERMINED, _untold(evidence, untold)
     fit = [c for c in evidence.candidates if c.meets(evidence.objective)]
     if not fit:
         return NEITHER, _none_fit(evidence)
@@ -127,26 +144,36 @@ def _by_difference(evidence: Evidence) -> tuple[str, str]:
 
 
 def _strength(evidence: Evidence) -> Strength:
-    if evidence.local or evidence.gates_that(GateStatus.UNKNOWN):
+    logs = evidence.allowance is not None
+    if evidence.local or logs or evidence.gates_that(GateStatus.UNKNOWN):
         return Strength.PROVISIONAL
     return Strength.FIRM
 
 
-def _rule(objective: Objective) -> str:
+def _rule(objective: Objective, allowance: float | None) -> str:
+    widened = f", widened by {share(allowance)} for two occasions," if allowance else ""
     return (
         f"Of the sides that keep the objective ({objective.described()}), the one with the lower "
         f"p95 of elapsed time; either, when the whole {share(CONFIDENCE)} interval of the "
-        f"difference lies within {share(EQUIVALENCE)}."
+        f"difference{widened} lies within {share(EQUIVALENCE)}."
     )
 
 
-def _gates_failed(names: Sequence[str]) -> str:
+def _gates_failed(evidence: Evidence, names: Sequence[str]) -> str:
     gates = "gate" if len(names) == 1 else "gates"
-    return f"This run cannot say which to choose: the {gates} {listed(names)} failed."
+    known = FAILED | {name: words for name, words in evidence.meanings.items() if words}
+    meant = listed([known[name] for name in names if name in known])
+    because = f" ({meant})" if meant else ""
+    return (
+        f"{evidence.subject} cannot say which to choose: the {gates} {listed(names)} "
+        f"failed{because}."
+    )
 
 
-def _untold(candidates: Sequence[Candidate]) -> str:
+def _untold(evidence: Evidence, candidates: Sequence[Candidate]) -> str:
     whys = [f"{c.name}: {c.undetermined or 'no request was answered'}" for c in candidates]
+    if evidence.allowance is not None:
+        return f"{evidence.subject} are too small to say which to choose ({'; '.join(whys)})."
     return f"This run is too small to say which to choose; run it longer ({'; '.join(whys)})."
 
 
@@ -183,7 +210,7 @@ def _too_wide(evidence: Evidence, difference: Estimate) -> str:
     needed = evidence.blocks_needed
     remedy = f"; about {needed} blocks a side would tell, if it stays so" if needed else ""
     return (
-        f"This run cannot say which to choose: the difference of p95 lies anywhere from "
+        f"{evidence.subject} cannot say which to choose: the difference of p95 lies anywhere from "
         f"{span(difference)}, past zero and past {share(EQUIVALENCE)}{remedy}."
     )
 
@@ -204,6 +231,7 @@ def _miss(candidate: Candidate, objective: Objective) -> str:
 def _reasons(evidence: Evidence) -> list[str]:
     told = [_candidate_reason(candidate) for candidate in evidence.candidates]
     return [
+        *evidence.findings,
         *told,
         *_difference_reasons(evidence),
         *_objective_reasons(evidence),
@@ -229,9 +257,10 @@ def _difference_reasons(evidence: Evidence) -> list[str]:
         return []
     first, second = evidence.candidates
     estimate = time(evidence.difference.estimate)
+    sure = f", {share(CONFIDENCE)} confidence" if evidence.difference.low is not None else ""
     reasons = [
         f"Difference of p95, {second.name} minus {first.name}: {estimate} "
-        f"({span(evidence.difference)}, {share(CONFIDENCE)} confidence)."
+        f"({span(evidence.difference)}{sure})."
     ]
     if evidence.detectable_ms is not None:
         reasons.append(
@@ -259,6 +288,11 @@ def _gate_reasons(evidence: Evidence) -> list[str]:
     unknown = evidence.gates_that(GateStatus.UNKNOWN)
     if unknown:
         reasons.append(f"Provisional: not known are the gates {listed(unknown)}.")
+    if evidence.allowance is not None:
+        reasons.append(
+            "Provisional: what shifts between two occasions shows in no log, so every interval is "
+            f"widened by {share(evidence.allowance)}."
+        )
     if evidence.local:
         reasons.append("Provisional: both sides ran on one machine, not on a cloud.")
     return reasons

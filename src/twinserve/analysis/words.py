@@ -39,6 +39,11 @@ def times_as(ratio: float) -> str:
     return f"{ratio:.{digits}f} times"
 
 
+def signed_time(ms: float) -> str:
+    """A change of a time: ``+91 ms``, ``-0.20 ms``."""
+    return f"{'+' if ms > 0 else ''}{time(ms)}"
+
+
 def span(interval: Estimate) -> str:
     """An interval of times: ``80 ms to 88 ms``; what it lacks is said."""
     low, high = (None if limit is None else time(limit) for limit in (interval.low, interval.high))

@@ -16,9 +16,12 @@ VERBS = {
     "up": "Run both deployments and the page that shows them side by side.",
     "compare": "Load both deployments and say which to choose.",
     "report": "Analyse a run again and write its report.",
+    "import-jtl": "Compare two JMeter logs, with all checks and a report.",
     "generate": "Make images with a model, without a server.",
     "models": "List, import, pull, export and evaluate models.",
     "train": "Train a Progressive GAN on a folder or zip of pictures.",
+    "build": "Build a container image, or a function's source.",
+    "doctor": "Say what this machine can run, enforce and measure.",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 

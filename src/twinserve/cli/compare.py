@@ -11,6 +11,7 @@ import click
 
 from twinserve.bundle.bundle import BundleFacts
 from twinserve.bundle.store import bundle_facts, default_model
+from twinserve.cli.load_tool import LoadTool, chosen_load_tool, load_tool_options
 from twinserve.cli.options import (
     duration_option,
     model_option,
@@ -19,10 +20,12 @@ from twinserve.cli.options import (
     say_model,
 )
 from twinserve.cli.progress import Meter, progress
+from twinserve.cli.runner import prepared_runner, runner_option
 from twinserve.cli.verdict import analyse, format_verdict
 from twinserve.deployment import fair_defaults
 from twinserve.errors import TwinserveError
 from twinserve.load.experiment import Experiment
+from twinserve.load.jmeter import JMeterExperiment
 from twinserve.load.profiles import PROFILES, load_seconds, workload_of
 from twinserve.load.sender import Clock, Sender
 from twinserve.records.manifest import (
@@ -52,6 +55,8 @@ IDLE_S = 900.0  # as the clouds do; a side must not lose its instance while the 
     help="A ready-made workload; the options below change its numbers.",
 )
 @click.option("--users", type=click.IntRange(1, 1000), help="How many users ask at a time.")
+@runner_option
+@load_tool_options
 @duration_option("--duration", "Length of the load on both sides together, e.g. 90s or 10m.")
 @click.option("--images", type=click.IntRange(1, 64), help="Images a request.")
 @click.option(
@@ -66,6 +71,10 @@ def command(
     model: str | None,
     profile: str,
     users: int | None,
+    runner: str,
+    load_tool: str,
+    jmeter: str | None,
+    remote: str | None,
     duration: float | None,
     images: int | None,
     seed: int | None,
@@ -82,13 +91,14 @@ def command(
         import scipy  # noqa: F401
         import vl_convert  # noqa: F401
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    workload = workload_of(profile, users, duration, images, seed)
+    tool = chosen_load_tool(load_tool, jmeter, remote)
+    workload = tool.fitted(workload_of(profile, users, duration, images, seed))
     name = model or default_model()
     facts = bundle_facts(name)
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
     interrupted = False
     try:
-        _measure(run, workload, name, facts)
+        _measure(run, workload, name, facts, runner, tool)
     except KeyboardInterrupt:
         if not run.samples.exists():
             raise
@@ -101,23 +111,34 @@ def command(
         raise KeyboardInterrupt
 
 
-def _measure(run: RunDirectory, workload: Workload, model: str, facts: BundleFacts) -> None:
+def _measure(
+    run: RunDirectory,
+    workload: Workload,
+    model: str,
+    facts: BundleFacts,
+    runner: str,
+    tool: LoadTool,
+) -> None:
     say_model(facts)
+    deployments = list(fair_defaults(model, idle_s=IDLE_S).values())
     with LocalPlatform(
-        list(fair_defaults(model, idle_s=IDLE_S).values()),
+        deployments,
         events=run.events,
         resources=run.resources,
         log=run.path / "instances.log",
+        runner=prepared_runner(runner, deployments),
     ) as platform:
         manifest = _manifest(platform, workload, facts)
-        click.echo("\n".join(platform_lines(platform)), err=True)
+        manifest.versions |= tool.versions
+        click.echo("\n".join([*platform.notes, *platform_lines(platform)]), err=True)
         click.echo(
             f"Load: {workload.users} users, {workload.blocks} blocks of {workload.block_s:g} s a "
-            f"side; about {load_seconds(workload) + 15:.0f} s in all. Run: {run.path}",
+            f"side{tool.described}; about {load_seconds(workload) + 15:.0f} s in all. "
+            f"Run: {run.path}",
             err=True,
         )
         try:
-            asyncio.run(_load(run, manifest, platform))
+            asyncio.run(_load(run, manifest, platform, tool))
         except KeyboardInterrupt:
             _finish(run, manifest, RunState.INTERRUPTED, "interrupted by the user")
             raise
@@ -133,7 +154,7 @@ def _manifest(platform: LocalPlatform, workload: Workload, facts: BundleFacts) -
         started_epoch_ms=time.time() * 1000,
         versions=package_versions(),
         hardware=this_hardware(capacity.cores, capacity.memory_mib),
-        runner="process",
+        runner=platform.runner.name,
         deployments=platform.deployments,
         cap=" ".join(platform_lines(platform)),
         model=ModelFacts(
@@ -143,7 +164,9 @@ def _manifest(platform: LocalPlatform, workload: Workload, facts: BundleFacts) -
     )
 
 
-async def _load(run: RunDirectory, manifest: Manifest, platform: LocalPlatform) -> None:
+async def _load(
+    run: RunDirectory, manifest: Manifest, platform: LocalPlatform, tool: LoadTool
+) -> None:
     """Everything that is timed; the manifest on disk grows by each block that has ended."""
     clock = Clock.start()
     manifest.started_epoch_ms = clock.started_epoch_ms
@@ -151,7 +174,9 @@ async def _load(run: RunDirectory, manifest: Manifest, platform: LocalPlatform) 
     workload = manifest.workload
     with SampleWriter(run.samples) as samples, progress("Load", 2 * workload.blocks + 2) as meter:
         async with Sender(clock) as sender:
-            experiment = Experiment(platform.urls, workload, clock, sender, samples.add)
+            experiment = tool.experiment(
+                platform.urls, workload, clock, sender, samples.add, run.path
+            )
             meter.update(0, "starting both sides from zero, comparing their answers")
             manifest.equality = await experiment.check_equality()
             write_manifest(run.manifest, manifest)
@@ -164,7 +189,7 @@ async def _run_blocks(
     run: RunDirectory,
     manifest: Manifest,
     platform: LocalPlatform,
-    experiment: Experiment,
+    experiment: Experiment | JMeterExperiment,
     meter: Meter,
 ) -> None:
     total = 2 * manifest.workload.blocks

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-# Verbs whose file cannot have their name.
-FILES = {"import": "importing"}
+# Verbs whose file cannot have their name: a word of the language, a folder that git ignores.
+FILES = {"import": "importing", "build": "building", "import-jtl": "import_jtl"}
 
 
 class LazyGroup(click.Group):

@@ -9,6 +9,7 @@ import click
 
 from twinserve.bundle.store import bundle_facts, default_model, known_bundles
 from twinserve.cli.options import duration_option, platform_lines, say_model
+from twinserve.cli.runner import prepared_runner, runner_option
 from twinserve.deployment import SIDES, fair_defaults
 from twinserve.page.server import PageSide, page_at
 from twinserve.runtime.platform import LocalPlatform
@@ -40,9 +41,15 @@ CHECK_S = 1.0
     default=0,
     help="Of its gateway.  [default: any]",
 )
+@runner_option
 @duration_option("--idle", "How long an unused instance lives.  [default: 60s]", 60.0)
 def command(
-    chosen: tuple[str, ...], port: int, container_port: int, function_port: int, idle: float
+    chosen: tuple[str, ...],
+    port: int,
+    container_port: int,
+    function_port: int,
+    runner: str,
+    idle: float,
 ) -> None:
     """Run both deployments and the page that shows them side by side, until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -53,8 +60,9 @@ def command(
     ports = dict(zip(SIDES, (container_port, function_port), strict=True))
     deployments = list(fair_defaults(name, idle, tuple(more)).values())
     try:
-        with LocalPlatform(deployments, ports=ports) as platform:
-            click.echo("\n".join(platform_lines(platform)), err=True)
+        choice = prepared_runner(runner, deployments)
+        with LocalPlatform(deployments, ports=ports, runner=choice) as platform:
+            click.echo("\n".join([*platform.notes, *platform_lines(platform)]), err=True)
             asyncio.run(_serve(platform, port, [facts.name for facts in models]))
     except KeyboardInterrupt:
         click.echo("Stopped; nothing is left running.", err=True)
@@ -62,7 +70,7 @@ def command(
 
 async def _serve(platform: LocalPlatform, port: int, models: list[str]) -> None:
     sides = {
-        side: PageSide.of(deployment, platform.urls[side], models)
+        side: PageSide.of(deployment, platform.urls[side], models, platform.runner.name)
         for side, deployment in platform.deployments.items()
     }
     async with page_at(sides, port=port) as url:

@@ -82,7 +82,7 @@ class Sender:
         sent_us = self._clock.now_us()
         answer = await self._answer(url, body)
         done_us = self._clock.now_us()
-        timing = _server_timing(answer.headers.getall("Server-Timing", []))
+        timing = server_timing(answer.headers.getall("Server-Timing", []))
         sample = Sample(
             side=target.side,
             phase=target.phase,
@@ -151,7 +151,7 @@ class _Answer:
         self.headers = CIMultiDictProxy(CIMultiDict[str]())
 
 
-def _server_timing(lines: list[str]) -> dict[str, float]:
+def server_timing(lines: list[str]) -> dict[str, float]:
     """Durations in ms by name; entries of one name add up (service and gateway both queue)."""
     found: dict[str, float] = {}
     for entry in ",".join(lines).split(","):

@@ -22,8 +22,23 @@ class EventKind(StrEnum):
     FAILED = "failed"
 
 
+class StartStages(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the time of one start went, in ms and in order; None where nobody could tell.
+
+    ``spawn_ms``: from the wish for an instance to its first process. ``runtime_ms``: interpreter,
+    server and imports. ``load_ms``: the model read and compiled. ``inference_ms``: its first image.
+    What is left of the whole start is the server's beginning to listen and the gateway noticing.
+    """
+
+    spawn_ms: float | None = None
+    runtime_ms: float | None = None
+    load_ms: float | None = None
+    inference_ms: float | None = None
+
+
 class InstanceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event; ``detail`` says why in words, ``start_ms`` (on READY) how long the start took."""
+    """One event; ``detail`` says why in words, ``start_ms`` (on READY) how long the start took and
+    ``stages`` where that time went."""
 
     at_ms: float  # epoch
     side: str
@@ -31,6 +46,7 @@ class InstanceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     event: EventKind
     detail: str = ""
     start_ms: float | None = None
+    stages: StartStages | None = None
 
 
 class EventWriter:

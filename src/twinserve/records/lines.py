@@ -14,14 +14,20 @@ from twinserve.errors import RecordError
 
 
 class CsvWriter:
-    """Appends rows, each one flushed to the file at once; a new file gets its header line."""
+    """Appends rows, each one flushed to the file at once; a new file gets its header line.
 
-    def __init__(self, path: Path, columns: Iterable[str]) -> None:
+    ``header`` is that line where it is not just the columns' names.
+    """
+
+    def __init__(self, path: Path, columns: Iterable[str], header: str | None = None) -> None:
         self.columns = tuple(columns)
         new = not path.exists() or path.stat().st_size == 0
         self._file = path.open("a", encoding="utf-8", newline="")
-        if new:
+        if new and header is None:
             self.write(self.columns)
+        elif new:
+            self._file.write(f"{header}\n")
+            self._file.flush()
 
     def write(self, values: Iterable[object]) -> None:
         line = io.StringIO()

@@ -126,7 +126,13 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         data = path.read_bytes()
-        schema = msgspec.json.decode(data, type=_Schema).schema_version
+        head = msgspec.json.decode(data, type=_Schema)
+        schema = head.schema_version
+        if head.kind == "logs":
+            raise RecordError(
+                f"{path} tells of two imported logs, which name no deployment and no machine; "
+                f"only `twinserve report` reads it."
+            )
         if schema > SCHEMA_VERSION:
             raise RecordError(
                 f"{path} has schema {schema}, this version reads up to {SCHEMA_VERSION}; "
@@ -161,6 +167,7 @@ def package_versions() -> dict[str, str]:
 
 class _Schema(msgspec.Struct):
     schema_version: int
+    kind: str = "run"  # or "logs": twinserve.records.logs
 
 
 def _cpu_model() -> str:

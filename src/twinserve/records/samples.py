@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """What a request was sent for; only ``BLOCK`` rows are compared."""
+    """What a request was sent for; only ``BLOCK`` rows are compared, of imported logs ``LOG``."""
 
     EQUALITY = "equality"
     WARMUP = "warmup"
     BLOCK = "block"
+    LOG = "log"
 
 
 JMETER_COLUMNS = (
@@ -62,6 +63,9 @@ OUR_COLUMNS = (
     "instance",
 )
 COLUMNS = JMETER_COLUMNS + OUR_COLUMNS
+# JMeter opens a file with further columns where these are named as its own sample variables are: in
+# quotes, which CSV readers take off.
+HEADER = ",".join((*JMETER_COLUMNS, *(f'"{name}"' for name in OUR_COLUMNS)))
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class SampleWriter(CsvWriter):
     """Appends samples to a run's ``samples.csv``."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, COLUMNS)
+        super().__init__(path, COLUMNS, HEADER)
 
     def add(self, sample: Sample) -> None:
         self.write(sample.row())

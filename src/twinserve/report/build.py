@@ -8,16 +8,20 @@ import polars as pl
 
 from twinserve.analysis.comparison import Comparison
 from twinserve.errors import RecordError
+from twinserve.records.events import read_events
 from twinserve.records.lines import replace_file
+from twinserve.records.logs import is_logs, read_logs
 from twinserve.records.manifest import read_manifest
 from twinserve.records.resources import read_resources
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import read_samples
 from twinserve.report.charts import chart, png, svg
 from twinserve.report.html import format_page
+from twinserve.report.logs import log_figures, setting_of_logs
 from twinserve.report.measures import FIGURES
-from twinserve.report.place import side_label
-from twinserve.report.series import figure_data
+from twinserve.report.series import FigureData, figure_data
+from twinserve.report.setting import Setting, setting_of
+from twinserve.report.starts import start_rows
 
 
 def write_report(run: RunDirectory, comparison: Comparison) -> Path:
@@ -29,15 +33,29 @@ def write_report(run: RunDirectory, comparison: Comparison) -> Path:
     Raises:
         RecordError: the manifest or the samples cannot be read.
     """
+    if is_logs(run.manifest):
+        return _write_log_report(run, comparison)
     manifest = read_manifest(run.manifest)
     samples, resources = read_samples(run.samples), _readings(run.resources)
     figures = {
         measure.stem: figure_data(measure, manifest, samples, resources) for measure in FIGURES
     }
-    labels = {side: side_label(side, manifest) for side in comparison.sides}
-    svgs = {stem: svg(chart(data, labels)) for stem, data in figures.items()}
+    setting = setting_of(manifest, comparison, start_rows(read_events(run.events)))
+    return _write(run, setting, comparison, figures)
+
+
+def _write_log_report(run: RunDirectory, comparison: Comparison) -> Path:
+    manifest = read_logs(run.manifest)
+    figures = log_figures(manifest, read_samples(run.samples))
+    return _write(run, setting_of_logs(manifest, comparison), comparison, figures)
+
+
+def _write(
+    run: RunDirectory, setting: Setting, comparison: Comparison, figures: dict[str, FigureData]
+) -> Path:
+    svgs = {stem: svg(chart(data, setting.labels)) for stem, data in figures.items()}
     _write_figures(run.figures, svgs)
-    replace_file(run.report, format_page(manifest, comparison, figures, svgs).encode())
+    replace_file(run.report, format_page(setting, comparison, figures, svgs).encode())
     return run.report
 
 

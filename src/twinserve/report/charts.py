@@ -63,7 +63,7 @@ def png(svg_text: str, scale: float = 2) -> bytes:
 
 
 def _over_time(data: FigureData, labels: dict[str, str], colours: alt.Scale) -> Layers:
-    layers = [_blocks(data, labels, colours)]
+    layers = [_blocks(data, labels, colours)] if data.shaded else []
     if data.measure.is_resource:
         layers += [_line(data, labels, colours, loaded=loaded) for loaded in (False, True)]
     else:
@@ -194,7 +194,7 @@ def _time_axis(field: str, data: FigureData) -> alt.X:
     end = max((band.end_s for band in data.bands), default=1.0)
     return alt.X(
         f"{field}:Q",
-        title=f"time since the first block began ({unit})",
+        title=f"{data.axis} ({unit})",
         scale=alt.Scale(domain=[0, _t(end, data)], nice=False),
         axis=alt.Axis(grid=False, tickCount=10),
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 import jinja2
 
 from twinserve.analysis.comparison import Comparison, GateStatus
-from twinserve.records.manifest import Manifest
-from twinserve.report import place, tables
+from twinserve.report import tables
 from twinserve.report.measures import FIGURES
 from twinserve.report.series import FigureData
+from twinserve.report.setting import Setting
+from twinserve.report.starts import HEADINGS
 from twinserve.report.words import alternative_text, analysis, drawing_note
 
 TEMPLATE = Path(__file__).with_name("template.html")
@@ -43,7 +44,7 @@ class Figure:
 
 
 def format_page(
-    manifest: Manifest,
+    setting: Setting,
     comparison: Comparison,
     figures: Mapping[str, FigureData],
     svgs: Mapping[str, str],
@@ -56,24 +57,21 @@ def format_page(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        manifest=manifest,
+        setting=setting,
         comparison=comparison,
         verdict=comparison.verdict,
-        warning=place.warning(manifest),
-        labels={side: place.side_label(side, manifest) for side in comparison.sides},
+        labels=setting.labels,
         side_class={side: f"side-{n}" for n, side in enumerate(comparison.sides, start=1)},
         gate_signs=GATE_SIGNS,
         gate_meanings=GATE_MEANINGS,
         counts=tables.count_rows(comparison),
+        starts=setting.starts,
+        start_headings=HEADINGS,
         groups=tables.measure_groups(comparison),
         statistics=tables.STATISTICS,
         differences=tables.DIFFERENCES,
         confidence=tables.confidence(comparison),
-        dash_note=tables.dash_note(comparison, manifest),
         figures=_figures(comparison, figures, svgs),
-        facts=place.measured_facts(manifest),
-        not_measured=place.not_measured(manifest),
-        files=place.FILES,
     )
 
 
@@ -92,4 +90,5 @@ def _figures(
             " ".join(analysis(measure, comparison, figures[measure.stem])),
         )
         for measure in FIGURES
+        if measure.stem in figures
     ]

@@ -90,8 +90,13 @@ def workload_words(manifest: Manifest) -> str:
         f"(a closed loop), {images} a request, a new connection for each request. "
         f"{blocks} of {load.block_s:.3g} s a side, in adjacent pairs whose order was drawn with "
         f"seed {load.seed}; {load.warmup_s:.3g} s of warm-up a side before, not counted. "
-        f"Profile: {load.profile}."
+        f"Profile: {load.profile}.{_sender(manifest)}"
     )
+
+
+def _sender(manifest: Manifest) -> str:
+    jmeter = manifest.versions.get("jmeter")
+    return f" Sent by Apache JMeter {jmeter}." if jmeter else ""
 
 
 def not_measured(manifest: Manifest) -> list[tuple[str, str]]:

@@ -70,6 +70,8 @@ class FigureData:
     bands: tuple[Band, ...]
     boxes: tuple[Box, ...]
     top: float
+    axis: str = "time since the first block began"
+    shaded: bool = True  # whether a band is a time in which its side alone was under load
 
     @property
     def thinned(self) -> bool:
@@ -134,12 +136,18 @@ def resource_rows(measure: Measure, manifest: Manifest, resources: pl.DataFrame)
 def drawn(measure: Measure, manifest: Manifest, rows: pl.DataFrame) -> FigureData:
     """The rows of both sides cut to a robust range and thinned."""
     measured = rows.filter(pl.col("block").is_not_null())
-    top = robust_top([_of(rows, side) for side in manifest.sides])
-    first, second = (_series(_of(rows, side), side, top) for side in manifest.sides)
-    boxes = tuple(
-        _box(_of(measured, side), side) for side in manifest.sides if _of(measured, side).height
-    )
-    return FigureData(measure, (first, second), _bands(manifest, measured), boxes, top)
+    return drawn_in(measure, manifest.sides, rows, _bands(manifest, measured))
+
+
+def drawn_in(
+    measure: Measure, sides: tuple[str, str], rows: pl.DataFrame, bands: tuple[Band, ...]
+) -> FigureData:
+    """As :func:`drawn`, with the bands in which the rows lie."""
+    measured = rows.filter(pl.col("block").is_not_null())
+    top = robust_top([_of(rows, side) for side in sides])
+    first, second = (_series(_of(rows, side), side, top) for side in sides)
+    boxes = tuple(_box(_of(measured, side), side) for side in sides if _of(measured, side).height)
+    return FigureData(measure, (first, second), bands, boxes, top)
 
 
 def robust_top(sides: list[pl.DataFrame]) -> float:

@@ -67,7 +67,7 @@ def count_rows(comparison: Comparison) -> list[CountRow]:
             side,
             f"{summary.requests:,}",
             f"{summary.errors:,}",
-            f"{summary.cold_starts:,}",
+            UNDETERMINED if summary.cold_starts is None else f"{summary.cold_starts:,}",
             format_number(summary.throughput_rps),
         )
         for side, summary in comparison.deployments.items()
@@ -75,7 +75,9 @@ def count_rows(comparison: Comparison) -> list[CountRow]:
 
 
 def measure_groups(comparison: Comparison) -> list[MeasureGroup]:
-    return [_group(measure, comparison) for measure in TABLE]
+    """A group a measure; of logs only those that one of the two has."""
+    measures = [m for m in TABLE if comparison.allowance is None or _is_there(m, comparison)]
+    return [_group(measure, comparison) for measure in measures]
 
 
 def confidence(comparison: Comparison) -> str:
@@ -86,7 +88,7 @@ def confidence(comparison: Comparison) -> str:
 
 def dash_note(comparison: Comparison, manifest: Manifest) -> str:
     """Why a dash stands where it does; empty where there is none."""
-    if not _shows_dash(comparison):
+    if not shows_dash(comparison):
         return ""
     reasons = [
         reason
@@ -94,6 +96,10 @@ def dash_note(comparison: Comparison, manifest: Manifest) -> str:
         for reason in _reasons(side, comparison.deployments[side].elapsed_ms, manifest)
     ]
     return f"{'; '.join(reasons) or ONLY_SOME}."
+
+
+def _is_there(measure: Measure, comparison: Comparison) -> bool:
+    return any(getattr(side, measure.key) for side in comparison.deployments.values())
 
 
 def _reasons(side: str, elapsed: Summary | None, manifest: Manifest) -> list[str]:
@@ -115,7 +121,7 @@ def _reasons(side: str, elapsed: Summary | None, manifest: Manifest) -> list[str
     return reasons
 
 
-def _shows_dash(comparison: Comparison) -> bool:
+def shows_dash(comparison: Comparison) -> bool:
     return any(
         UNDETERMINED in text
         for group in measure_groups(comparison)

@@ -143,7 +143,11 @@ def _times(difference: Difference) -> str:
 
 def _notable(measure: Measure, comparison: Comparison, data: FigureData) -> list[str]:
     notes = {
-        ELAPSED.key: [*_failures(comparison), _cold_starts(data), *_slowest(comparison)],
+        ELAPSED.key: [
+            *_failures(comparison),
+            *_cold_starts(comparison, data),
+            *_slowest(comparison),
+        ],
         LATENCY.key: _share_of_elapsed(measure, comparison),
         CONNECT.key: _share_of_elapsed(measure, comparison),
         MEMORY.key: [sentence for series in data.series for sentence in _growth(series)],
@@ -160,18 +164,20 @@ def _failures(comparison: Comparison) -> list[str]:
     return [f"Requests that failed are not drawn: {format_list(failed)}."] if failed else []
 
 
-def _cold_starts(data: FigureData) -> str:
+def _cold_starts(comparison: Comparison, data: FigureData) -> list[str]:
     """Requests of the blocks alone: the report's numbers leave out what waited in the warm-up."""
+    if any(summary.cold_starts is None for _, summary in _summaries(comparison)):
+        return []  # logs do not tell
     waited = [series for series in data.series if series.cold]
     if not waited:
-        return "In the blocks, no request had to wait for an instance to start."
+        return ["In the blocks, no request had to wait for an instance to start."]
     total = sum(series.cold for series in waited)
     slowest = max(series.slowest_cold or 0 for series in waited)
     by_side = format_list([f"{series.cold:,} ({series.side})" for series in waited])
-    return (
+    return [
         f"In the blocks, {format_count(total, 'request')} waited for an instance to start: "
         f"{by_side}; the slowest of them took {format_quantity(slowest, 'ms')}."
-    )
+    ]
 
 
 def _slowest(comparison: Comparison) -> list[str]:
