@@ -21,7 +21,7 @@ from twinserve.records.events import EventKind, EventWriter, read_events
 from twinserve.runtime import gateway as gateway_module
 from twinserve.runtime import instances
 from twinserve.runtime.gateway import BODY_LIMIT, Gateway
-from twinserve.runtime.instances import InstanceLog
+from twinserve.runtime.instances import InstanceLog, ProcessRunner
 
 T = TypeVar("T")
 Session = aiohttp.ClientSession
@@ -46,7 +46,9 @@ def through_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[tuple[Session, Gateway]]:
     log, events = InstanceLog(None), EventWriter(folder / "instances.jsonl")
-    gateway = Gateway(Deployment(CONTAINER, Kind.CONTAINER, "none", max_instances=1), log, events)
+    gateway = Gateway(
+        Deployment(CONTAINER, Kind.CONTAINER, "none", max_instances=1), ProcessRunner(log), events
+    )
     url = await gateway.open()
     try:
         async with Session(url, timeout=aiohttp.ClientTimeout(60)) as session:

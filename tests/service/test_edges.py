@@ -248,7 +248,9 @@ def test_an_unknown_path_lists_the_known(url: str) -> None:
 
 def test_the_endpoints_of_the_contract_answer(url: str) -> None:
     assert ask(f"{url}/healthz").json == {"status": "ok"}
-    assert ask(f"{url}/readyz").json == {"status": "ready", "model": MODEL}
+    ready = ask(f"{url}/readyz").json
+    assert (ready["status"], ready["model"]) == ("ready", MODEL)
+    assert all(ready["start"][stage] > 0 for stage in ("load_ms", "inference_ms"))
     models = ask(f"{url}/models").json
     assert models["default"] == MODEL
     assert models["models"][0]["resolution"] == 16

@@ -14,6 +14,10 @@ CONTAINER_APP = "twinserve.service.container:create_app()"
 FUNCTION_MODULE = "twinserve.service.function"
 FUNCTION_TARGET = "generate"
 HOST = "127.0.0.1"
+# Tells the instance when it was asked for (epoch, ms), so that it can take its start apart.
+ASKED = "TWINSERVE_ASKED_MS"
+IMAGE_MAIN = "/app/main.py"
+IMAGE_PORT = 8080
 # Cloud Run's documented gunicorn command: one worker, eight threads, no worker timeout.
 GUNICORN = ("--workers", "1", "--worker-class", "gthread", "--threads", "8", "--timeout", "0")
 # Left in place, these would set thread counts or servers' options that the platforms do not set.
@@ -41,6 +45,15 @@ def instance_command(deployment: Deployment, port: int) -> list[str]:
     return _framework_command(port)
 
 
+def image_command(kind: str) -> list[str]:
+    """The command that serves a kind of deployment inside an image, on ``$PORT`` of every address:
+    gunicorn and functions-framework both read it."""
+    if kind == Kind.CONTAINER:
+        graceful = ("--graceful-timeout", "10", "--log-level", "warning")
+        return ["gunicorn", *GUNICORN, *graceful, *_no_control_socket(), CONTAINER_APP]
+    return ["functions-framework", "--target", FUNCTION_TARGET, "--source", IMAGE_MAIN]
+
+
 def instance_environment(
     deployment: Deployment, port: int, inherited: Mapping[str, str], private_dir: Path
 ) -> dict[str, str]:
@@ -50,16 +63,26 @@ def instance_environment(
     and two instances in one directory would fight over it.
     """
     kept = {name: value for name, value in inherited.items() if name not in NOT_PASSED_ON}
-    return kept | {
+    return (
+        kept
+        | cloud_environment(deployment, port)
+        | {
+            "TWINSERVE_MODEL": deployment.model,
+            "TWINSERVE_MORE_MODELS": os.pathsep.join(deployment.more_models),
+            "PYTHONUNBUFFERED": "1",
+            "XDG_RUNTIME_DIR": str(private_dir),
+        }
+    )
+
+
+def cloud_environment(deployment: Deployment, port: int) -> dict[str, str]:
+    """What the platforms themselves set, for a process and in a container alike."""
+    return {
         "PORT": str(port),
         "K_SERVICE": deployment.name,
         "K_CONFIGURATION": deployment.name,
         "K_REVISION": f"{deployment.name}-00001",
         "FUNCTION_TARGET": FUNCTION_TARGET,
-        "TWINSERVE_MODEL": deployment.model,
-        "TWINSERVE_MORE_MODELS": os.pathsep.join(deployment.more_models),
-        "PYTHONUNBUFFERED": "1",
-        "XDG_RUNTIME_DIR": str(private_dir),
     }
 
 

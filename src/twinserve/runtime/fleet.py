@@ -9,11 +9,9 @@ from contextlib import suppress
 
 import aiohttp
 
-from twinserve.records.events import EventKind, EventWriter, InstanceEvent
-from twinserve.runtime.capacity import usable_cpus
-from twinserve.runtime.instances import STOP_WITHIN_S, Instance, InstanceLog
-from twinserve.runtime.pinning import cpus_of
+from twinserve.records.events import EventKind, EventWriter, InstanceEvent, StartStages
 from twinserve.runtime.readings import Target
+from twinserve.runtime.runner import STOP_WITHIN_S, Instance, Runner
 from twinserve.runtime.slots import Slots
 
 LONGEST_PAUSE_S = 30.0
@@ -31,14 +29,14 @@ class Fleet:
         self,
         slots: Slots,
         events: EventWriter | None,
-        log: InstanceLog,
+        runner: Runner,
         session: aiohttp.ClientSession,
         changed: Callable[[], None],
         start_failed: Callable[[str], None],
     ) -> None:
         self._slots = slots
         self._events = events
-        self._log = log
+        self._runner = runner
         self._session = session
         self._changed = changed
         self._start_failed = start_failed
@@ -64,7 +62,7 @@ class Fleet:
         """Stop what has been idle for too long; note what has become idle."""
         idle_s = self._slots.idle_s(_now_s())
         self._note_idle(idle_s)
-        for name in self._slots.to_stop(_now_s()):
+        for name in self._slots.to_stop():
             self._begin_stop(name, f"idle for {idle_s[name]:.1f} s", STOP_WITHIN_S)
 
     async def stop_all(self, within_s: float) -> None:
@@ -73,6 +71,10 @@ class Fleet:
             self._begin_stop(name, "shutting down", within_s)
         while self._lives:
             await asyncio.wait(set(self._lives))
+
+    def replace(self, name: str, reason: str) -> None:
+        """Stop an instance that is of no use any more."""
+        self._begin_stop(name, reason, STOP_WITHIN_S)
 
     async def settled(self, name: str) -> None:
         """After a broken exchange: wait a moment for the news that the instance has ended."""
@@ -98,12 +100,12 @@ class Fleet:
             Target(
                 side=self._slots.deployment.name,
                 instance=name,
-                pid=instance.pid,
+                read=instance.usage,
                 started_s=slot.started_s,
                 busy_requests=slot.in_flight,
             )
             for name, instance in self._running.items()
-            if instance.pid is not None and (slot := self._slots.instances.get(name))
+            if instance.port and (slot := self._slots.instances.get(name))
         ]
 
     def describe(self) -> list[dict[str, object]]:
@@ -124,17 +126,14 @@ class Fleet:
     def _new_instance(self, name: str) -> Instance:
         taken = self._places.values()
         place = next(place for place in range(len(taken) + 1) if place not in taken)
-        deployment = self._slots.deployment
-        cpus = cpus_of(place, deployment.cpu, usable_cpus())
         self._places[name] = place
-        self._running[name] = Instance(name, deployment, cpus, self._log)
+        self._running[name] = self._runner.instance(name, self._slots.deployment, place)
         return self._running[name]
 
     async def _live(self, instance: Instance) -> None:
         """One instance from start to end."""
         name = instance.name
-        cpus = " and ".join(str(cpu) for cpu in instance.cpus)
-        self._note(name, EventKind.START, f"on CPU {cpus}" if cpus else "on any CPU")
+        self._note(name, EventKind.START, instance.placement)
         try:
             await instance.start(self._session)
             if name not in self._stops:
@@ -154,7 +153,7 @@ class Fleet:
         if name in self._stops:
             await self._stops[name]
         self._stops.pop(name, None)
-        self._slots.remove(name)
+        self._slots.remove(name, _now_s())
         self._places.pop(name, None)
         self._idle_noted.pop(name, None)
         self._changed()
@@ -165,7 +164,12 @@ class Fleet:
     def _became_ready(self, name: str) -> None:
         self._failures = 0
         start_s = self._slots.ready(name, _now_s())
-        self._note(name, EventKind.READY, start_ms=round(start_s * 1000, 3))
+        self._note(
+            name,
+            EventKind.READY,
+            start_ms=round(start_s * 1000, 3),
+            stages=self._running[name].stages,
+        )
         self._changed()
 
     def _could_not_start(self, name: str, error: Exception) -> None:
@@ -173,14 +177,14 @@ class Fleet:
         self._note(name, EventKind.FAILED, str(error))
         self._not_before_s = _now_s() + min(2.0**self._failures, LONGEST_PAUSE_S)
         self._failures += 1
-        self._slots.stopping(name)  # it counts no more when those who wait are told
+        self._slots.stopping(name, _now_s())  # it counts no more when those who wait are told
         self._start_failed(str(error))
 
     def _begin_stop(self, name: str, reason: str, within_s: float) -> None:
         """Its CPUs are free for the next instance at once: it has no more work to do on them."""
         if name in self._stops or name not in self._slots.instances:
             return
-        self._slots.stopping(name)
+        self._slots.stopping(name, _now_s())
         self._places.pop(name, None)
         self._stops[name] = asyncio.create_task(self._stop(name, reason, within_s))
 
@@ -203,12 +207,13 @@ class Fleet:
         detail: str = "",
         *,
         start_ms: float | None = None,
+        stages: StartStages | None = None,
         ago_s: float = 0.0,
     ) -> None:
         if self._events is not None:
             at_ms = round((time.time() - ago_s) * 1000, 3)
             side = self._slots.deployment.name
-            self._events.add(InstanceEvent(at_ms, side, name, event, detail, start_ms))
+            self._events.add(InstanceEvent(at_ms, side, name, event, detail, start_ms, stages))
 
 
 def _now_s() -> float:

@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import re
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
+from dataclasses import replace
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from multidict import CIMultiDict
 
 from twinserve.deployment import Deployment
 from twinserve.errors import BodyTooLarge, TwinserveError, UsageError
 from twinserve.records.events import EventWriter
 from twinserve.runtime.commands import HOST
+from twinserve.runtime.cpu_watch import CpuWatch
 from twinserve.runtime.fleet import Fleet
-from twinserve.runtime.instances import STOP_WITHIN_S, InstanceLog
 from twinserve.runtime.readings import Target
 from twinserve.runtime.refusals import (
     INSTANCE_HEADER,
+    AnswerTooLarge,
+    DeadlinePassed,
     Draining,
     InstanceLost,
     NoAnswerInTime,
     Overloaded,
+    QueueFull,
+    Refusal,
+    SlowBody,
     StartFailed,
     problem,
 )
-from twinserve.runtime.slots import Slots, State, Ticket
-from twinserve.scaling.policy import wait_limit_s
+from twinserve.runtime.runner import STOP_WITHIN_S, Runner
+from twinserve.runtime.slots import Slots, Ticket
+from twinserve.runtime.tally import CONTENT_TYPE, Tally, metrics_text
+from twinserve.runtime.upstream import BrokenOff, Request, Silent, Upstream, drained, exchange
+from twinserve.scaling.billing import Billed
+from twinserve.scaling.policy import Number, TargetsPolicy, policy_named
+from twinserve.scaling.rules import State
 
 STATUS_PATH = "/_gateway/status"
-BODY_LIMIT = 32 * 1024 * 1024  # Cloud Run's for HTTP/1
+METRICS_PATH = "/metrics"
+MIB = 1024 * 1024
+BODY_LIMIT = 32 * MIB  # Cloud Run's for HTTP/1
+HELD_LIMIT = 512 * MIB  # of all bodies that are here at a time
 ANSWER_WITHIN_S = 300.0  # Cloud Run's default request timeout
+BODY_WITHIN_S = 60.0
 TICK_S = 0.1
 LEAST_STOP_S = 1.0
+WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?\s*(?:[,;]|$)", re.IGNORECASE)
 # RFC 9110 section 7.6.1; Content-Length and Expect are settled with each side anew.
 HOP_BY_HOP = frozenset(
     {
@@ -52,30 +67,35 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# Without this, aiohttp would add headers that the client did not send.
-NOT_INVENTED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
-
-
-class _BrokenOff(Exception):
-    """An instance broke off before the first byte of its answer was passed on."""
 
 
 class Gateway:
-    """Answers for one deployment on 127.0.0.1.
+    """Answers for one deployment on 127.0.0.1, by the rules of its policy.
 
     Requests wait in the order of their arrival; an instance has at most ``concurrency`` of them.
-    A request whose instance fails before the answer began is sent once more.
+    A request whose instance fails before the answer began is sent once more. With ``time_scale``
+    the times of the policy and the idle time pass so many times as fast.
     """
 
     def __init__(
-        self, deployment: Deployment, log: InstanceLog, events: EventWriter | None = None
+        self,
+        deployment: Deployment,
+        runner: Runner,
+        events: EventWriter | None = None,
+        *,
+        time_scale: float = 1.0,
     ) -> None:
         self.deployment = deployment
-        self._log = log
+        self._policy = policy_named(deployment.policy_name).compressed(time_scale)
+        self._instances = runner
         self._events = events
-        self._slots = Slots(deployment)
+        hurried = replace(deployment, idle_s=deployment.idle_s / time_scale)
+        self._slots = Slots(hurried, self._policy)
+        self._tick_s = TICK_S / max(1.0, time_scale / 20)
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._tally = Tally()
+        self._held_bytes = 0
         self._draining = False
         self._last_failure = ""
 
@@ -85,8 +105,7 @@ class Gateway:
         Raises:
             UsageError: the port is taken.
         """
-        # A connection to an instance is used once: one that breaks then means that the instance has
-        # broken, never that it had just closed an idle connection.
+        # Only asks whether instances are ready; requests go by :mod:`twinserve.runtime.upstream`.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -94,18 +113,24 @@ class Gateway:
             auto_decompress=False,
         )
         self._fleet = Fleet(
-            self._slots, self._events, self._log, self._session, self._pump, self._start_failed
+            self._slots,
+            self._events,
+            self._instances,
+            self._session,
+            self._rethink,
+            self._start_failed,
         )
         url = await self._listen(port)
-        self._pump()
-        self._in_background(self._keep_ticking())
+        self._rethink()
+        self._ticking = asyncio.create_task(self._keep_ticking())
+        self._cpu = asyncio.create_task(self._watch_cpu())
         return url
 
     async def drain(self, within_s: float = STOP_WITHIN_S) -> None:
         """Take no more requests, let those in flight finish, stop every instance."""
         self._draining = True
         for ticket in list(self._waiting):
-            self._refuse(ticket, Draining(self.deployment.name))
+            self._refuse(ticket, Draining(self.deployment.name, within_s))
         began_s = _now_s()
         while self._slots.in_flight and _now_s() - began_s < within_s:
             await asyncio.sleep(TICK_S / 4)
@@ -117,16 +142,23 @@ class Gateway:
         """The instances as the resource recorder reads them."""
         return self._fleet.targets()
 
+    def billed(self) -> list[Billed]:
+        """What the platform would bill until now, in each of its modes."""
+        return self._slots.meter.billed(_now_s())
+
     def status(self) -> dict[str, object]:
         """Deployment, instances and queue, as ``GET /_gateway/status`` answers."""
         return {
-            "deployment": msgspec.to_builtins(self.deployment),
+            "deployment": msgspec.to_builtins(self.deployment.without_values()),
+            "policy": self._policy.name,
             "draining": self._draining,
             "instances": self._fleet.describe(),
+            "wanted": self._slots.decision.wanted,
             "in_flight": self._slots.in_flight,
             "queued": len(self._slots.queue),
             "mean_start_s": self._slots.mean_start_s,
             "last_failure": self._last_failure,
+            "requests": self._tally.facts(),
         }
 
     async def _listen(self, port: int) -> str:
@@ -147,34 +179,115 @@ class Gateway:
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.rel_url.raw_path == STATUS_PATH:
+        path = request.rel_url.raw_path
+        if path == STATUS_PATH:
             return web.json_response(self.status())
+        if path == METRICS_PATH and request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+            return web.Response(body=self._metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+        self._tally.came += 1
         try:
-            if self._draining:
-                raise Draining(self.deployment.name)
-            return await self._forward(request, await _read_body(request))
+            return await self._forward(request)
         except TwinserveError as error:
+            reason = error.reason if isinstance(error, Refusal) else error.title.lower()
+            self._tally.refusals[reason] += 1
             return problem(error)
+        except asyncio.CancelledError:
+            self._tally.left += 1
+            raise
 
-    async def _forward(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        ticket = self._slots.enqueue(_now_s())
-        await self._place(ticket)
-        with suppress(_BrokenOff):
-            return await self._exchange(request, body, ticket)
-        await self._requeue(ticket)
-        await self._place(ticket)
-        name = ticket.instance or ""
+    def _metrics(self) -> bytes:
+        counts = {state.value: self._slots.count(state) for state in State}
+        queued, in_flight = len(self._slots.queue), self._slots.in_flight
+        return metrics_text(
+            self.deployment.name, self._tally, queued, in_flight, counts, self.billed()
+        )
+
+    async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Read the request, wait for a place, pass it on, and once more if that fails."""
+        limit_s = _waits_at_most(request)
+        deadline_s = None if limit_s is None else _now_s() + limit_s
+        self._refuse_at_the_door()
+        held = _Held(self)
         try:
-            return await self._exchange(request, body, ticket)
-        except _BrokenOff as broken:
-            self._release(ticket)
-            raise InstanceLost(name, str(broken)) from broken
+            wanted = await self._received(request, held)
+            self._refuse_at_the_door()
+            ticket = self._slots.enqueue(_now_s())
+            try:
+                upstream, first = await self._begun(wanted, ticket, deadline_s)
+            except TimeoutError:
+                raise DeadlinePassed(limit_s or 0.0, ticket.was_on) from None
+        finally:
+            held.free()
+        return await self._relay(request, ticket, upstream, first)
+
+    def _refuse_at_the_door(self) -> None:
+        if self._draining:
+            raise Draining(self.deployment.name, STOP_WITHIN_S)
+        if self._slots.is_full:
+            raise QueueFull(
+                self.deployment.name,
+                f"{len(self._slots.queue):,} requests",
+                self._policy.queue_full_status.value,
+            )
+
+    async def _received(self, request: web.BaseRequest, held: _Held) -> Request:
+        """The request with its whole body: it may have to be sent twice.
+
+        Raises:
+            BodyTooLarge: it has more than the policy allows.
+            QueueFull: all bodies together take too much memory.
+            SlowBody: it took too long to come.
+        """
+        limit = _bytes(self._policy.request_most_mib)
+        declared = request.content_length or 0
+        if declared > limit:
+            raise BodyTooLarge(declared, limit)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                while chunk := await request.content.readany():
+                    body += chunk
+                    held.add(len(chunk))
+                    if len(body) > limit:
+                        raise BodyTooLarge(len(body), limit)
+        except TimeoutError:
+            raise SlowBody(BODY_WITHIN_S) from None
+        raw = request.raw_path
+        path = raw if raw.startswith("/") else request.rel_url.raw_path_qs
+        headers = _end_to_end(request.headers.items())
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        return Request(request.method, path, kept, bytes(body))
+
+    async def _begun(
+        self, wanted: Request, ticket: Ticket, deadline_s: float | None
+    ) -> tuple[Upstream, bytes]:
+        """The answer once it has begun to come.
+
+        Raises:
+            TimeoutError: the deadline came first.
+        """
+        async with asyncio.timeout_at(deadline_s):
+            await self._place(ticket)
+            with suppress(BrokenOff):
+                return await self._sent(wanted, ticket)
+            self._tally.retried += 1
+            await self._requeue(ticket)
+            await self._place(ticket)
+            name = ticket.instance or ""
+            try:
+                return await self._sent(wanted, ticket)
+            except BrokenOff as broken:
+                self._release(ticket)
+                raise InstanceLost(name, str(broken)) from broken
 
     async def _place(self, ticket: Ticket) -> None:
         """Wait until the ticket has its place on an instance."""
+        self._assign()
+        if ticket.instance is not None:
+            return
         self._waiting[ticket] = asyncio.get_running_loop().create_future()
         with self._released_on_error(ticket):
-            self._pump()
+            self._rethink()
             if not self._waiting[ticket].done():
                 self._refuse_without_hope()
             await self._waiting[ticket]
@@ -185,96 +298,108 @@ class Gateway:
             await self._fleet.settled(ticket.instance or "")
         self._slots.retry(ticket, _now_s())
 
-    async def _exchange(
-        self, request: web.BaseRequest, body: bytes, ticket: Ticket
-    ) -> web.StreamResponse:
-        """Send to the instance and pass its answer on; frees the place, except when broken off.
+    async def _sent(self, wanted: Request, ticket: Ticket) -> tuple[Upstream, bytes]:
+        """The instance's answer; its place is free again once that has come, or by an error here.
 
         When the client goes away meanwhile, the instance is still at work: its place is free only
         after its answer, else it would have more requests at a time than allowed.
+
+        Raises:
+            BrokenOff: before the answer began; the place is not free then.
         """
-        sending = asyncio.create_task(self._send(request, body, ticket.instance or ""))
+        sending = asyncio.create_task(self._exchanged(wanted, ticket))
         try:
             upstream, first = await asyncio.shield(sending)
-            answer = await self._relay(request, ticket, upstream, first)
-        except _BrokenOff:
+        except BrokenOff:
             raise
         except BaseException:
             self._in_background(self._finish_unread(sending, ticket))
             raise
-        if upstream.content.at_eof():
-            self._release(ticket)
-        else:
-            self._in_background(self._finish_unread(sending, ticket))
-        return answer
+        upstream.at_end(lambda: self._answered(ticket))
+        return upstream, first
 
-    async def _send(
-        self, request: web.BaseRequest, body: bytes, name: str
-    ) -> tuple[aiohttp.ClientResponse, bytes]:
-        """The instance's answer and the first bytes of its body."""
+    async def _exchanged(self, wanted: Request, ticket: Ticket) -> tuple[Upstream, bytes]:
+        name = ticket.instance or ""
         port = self._fleet.port(name)
         if port is None:
-            raise _BrokenOff("it had just ended")
-        url = f"http://{HOST}:{port}{request.rel_url.raw_path_qs}"
+            raise BrokenOff("it had just ended")
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                upstream = await self._session.request(
-                    request.method,
-                    URL(url, encoded=True),
-                    headers=_passed_on(request.headers),
-                    data=BytesIO(body) if body else None,
-                    allow_redirects=False,
-                    skip_auto_headers=NOT_INVENTED,
-                )
-                return upstream, await _first_chunk(upstream)
-        except TimeoutError:
+            return await exchange(port, wanted, ANSWER_WITHIN_S)
+        except Silent:
+            if self._slots.hangs(ticket):
+                self._fleet.replace(name, f"nothing came from it for {ANSWER_WITHIN_S:g} s")
             raise NoAnswerInTime(name, ANSWER_WITHIN_S) from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise _BrokenOff(str(error) or type(error).__name__) from error
 
     async def _relay(
-        self,
-        request: web.BaseRequest,
-        ticket: Ticket,
-        upstream: aiohttp.ClientResponse,
-        chunk: bytes,
+        self, request: web.BaseRequest, ticket: Ticket, upstream: Upstream, first: bytes
     ) -> web.StreamResponse:
-        answer = web.StreamResponse(
-            status=upstream.status, reason=upstream.reason, headers=_passed_on(upstream.headers)
+        """Pass the answer on; one that is here already in one piece, which is quicker."""
+        head, name = upstream.head, ticket.was_on or ""
+        length = head.values("content-length")
+        headers = CIMultiDict(_end_to_end(head.headers))
+        headers[INSTANCE_HEADER] = name
+        headers.add("Server-Timing", _server_timing(ticket))
+        whole = length == [str(len(first))] and request.method != hdrs.METH_HEAD
+        answer = (web.Response if whole else web.StreamResponse)(
+            status=head.status, reason=head.reason, headers=headers
         )
-        answer.headers[INSTANCE_HEADER] = ticket.instance or ""
-        answer.headers.add("Server-Timing", _server_timing(ticket))
-        with suppress(ConnectionError):  # the client is gone
-            await answer.prepare(request)
-            while chunk:
-                await answer.write(chunk)
-                chunk = await self._next_chunk(request, upstream)
-            await answer.write_eof()
+        try:
+            self._check_length(name, length)
+            if isinstance(answer, web.Response):
+                answer.body = first
+                await answer.prepare(request)
+                await answer.write_eof()
+                self._slots.meter.sent(len(first))
+            elif not await self._stream(request, answer, upstream, first):
+                self._tally.broken += 1
+                return answer
+        except ConnectionError:
+            self._tally.left += 1
+            self._in_background(drained(upstream))
+            return answer
+        except BaseException:
+            self._in_background(drained(upstream))
+            raise
+        self._tally.answers[head.status] += 1
         return answer
 
-    async def _next_chunk(
-        self, request: web.BaseRequest, upstream: aiohttp.ClientResponse
-    ) -> bytes:
-        """More of the instance's answer, empty at its end.
+    def _check_length(self, name: str, length: list[str]) -> None:
+        limit = _bytes(self._policy.response_most_mib)
+        if self._policy.response_most_mib and length and int(length[0]) > limit:
+            raise AnswerTooLarge(name, int(length[0]), limit, self._policy.name)
+
+    async def _stream(
+        self, request: web.BaseRequest, answer: web.StreamResponse, upstream: Upstream, chunk: bytes
+    ) -> bool:
+        """Piece by piece; returns whether it was whole.
 
         When the instance breaks off, half an answer is out, and only a broken connection tells the
         client that it is half.
         """
+        await answer.prepare(request)
         try:
-            return await upstream.content.readany()
-        except (aiohttp.ClientError, ConnectionError):
-            upstream.close()
+            while chunk:
+                await answer.write(chunk)
+                self._slots.meter.sent(len(chunk))
+                chunk = await upstream.read()
+        except BrokenOff:
             if request.transport is not None:
                 request.transport.abort()
-            return b""
+            return False
+        await answer.write_eof()
+        return True
+
+    def _answered(self, ticket: Ticket) -> None:
+        self._slots.answered(ticket, _now_s())
+        self._release(ticket)
 
     async def _finish_unread(
-        self, sending: asyncio.Task[tuple[aiohttp.ClientResponse, bytes]], ticket: Ticket
+        self, sending: asyncio.Task[tuple[Upstream, bytes]], ticket: Ticket
     ) -> None:
         with suppress(Exception):  # nobody waits for it any more
             upstream, _ = await sending
-            while await upstream.content.readany():
-                pass
+            await drained(upstream)
+            self._slots.answered(ticket, _now_s())
         self._release(ticket)
 
     @contextmanager
@@ -288,14 +413,20 @@ class Gateway:
 
     def _release(self, ticket: Ticket) -> None:
         self._slots.release(ticket, _now_s())
-        self._pump()
+        self._assign()
 
-    def _pump(self) -> None:
-        """Give free places to those who wait; start what is wanted beyond."""
+    def _assign(self) -> None:
+        """Give free places to those who wait."""
         for ticket in self._slots.assign(_now_s()):
-            if not self._waiting[ticket].done():
-                self._waiting[ticket].set_result(None)
+            waiting = self._waiting.get(ticket)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+    def _rethink(self) -> None:
+        """Ask the policy, start what is wanted beyond what runs."""
+        self._assign()
         if not self._draining:
+            self._slots.decide(_now_s())
             self._fleet.grow()
 
     def _start_failed(self, reason: str) -> None:
@@ -306,7 +437,7 @@ class Gateway:
 
     def _refuse_without_hope(self) -> None:
         if self._draining:
-            raise Draining(self.deployment.name)
+            raise Draining(self.deployment.name, STOP_WITHIN_S)
         if not self._slots.can_hope and self._fleet.paused_s > 0:
             raise StartFailed(self._last_failure, self._fleet.paused_s)
 
@@ -316,13 +447,22 @@ class Gateway:
 
     async def _keep_ticking(self) -> None:
         while not self._draining:
-            limit_s = wait_limit_s(self._slots.mean_start_s)
+            self._rethink()
+            limit_s = self._slots.decision.wait_most_s
+            status = self._policy.waited_status.value
             for ticket in self._slots.overdue(_now_s()):
                 count = self._slots.count(State.READY)
-                self._refuse(ticket, Overloaded(self.deployment.name, count, limit_s))
+                self._refuse(ticket, Overloaded(self.deployment.name, count, limit_s, status))
             self._fleet.shrink()
-            self._pump()
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
+
+    async def _watch_cpu(self) -> None:
+        """Only where the policy could start another instance for it."""
+        if isinstance(self._policy, TargetsPolicy) and self.deployment.max_instances > 1:
+            await CpuWatch(self.targets, self._note_cpu).run()
+
+    def _note_cpu(self, busy: float) -> None:
+        self._slots.note_cpu(busy, _now_s())
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -330,48 +470,63 @@ class Gateway:
         task.add_done_callback(self._background.discard)
 
     async def _close(self) -> None:
+        for task in (self._ticking, self._cpu):
+            task.cancel()
+        await asyncio.gather(self._ticking, self._cpu, return_exceptions=True)
         await self._runner.cleanup()
         while self._background:
             await asyncio.wait(set(self._background))
         await self._session.close()
 
 
-async def _read_body(request: web.BaseRequest) -> bytes:
-    """The whole body: it may have to be sent twice.
+class _Held:
+    """The bytes of one request's body, as a part of what all requests hold."""
 
-    Raises:
-        BodyTooLarge: it has more than 32 MiB.
-    """
-    declared = request.content_length or 0
-    if declared > BODY_LIMIT:
-        raise BodyTooLarge(declared, BODY_LIMIT)
-    body = bytearray()
-    while chunk := await request.content.readany():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise BodyTooLarge(len(body), BODY_LIMIT)
-    return bytes(body)
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        """So many more.
+
+        Raises:
+            QueueFull: all requests together hold too much.
+        """
+        self._bytes += count
+        self._gateway._held_bytes += count
+        if self._gateway._held_bytes > HELD_LIMIT:
+            raise QueueFull(
+                self._gateway.deployment.name, f"bodies of {HELD_LIMIT // MIB:,} MiB in all"
+            )
+
+    def free(self) -> None:
+        self._gateway._held_bytes -= self._bytes
+        self._bytes = 0
 
 
-async def _first_chunk(upstream: aiohttp.ClientResponse) -> bytes:
-    try:
-        return await upstream.content.readany()
-    except BaseException:
-        upstream.close()
-        raise
+def _bytes(limit: Number | None) -> int:
+    return BODY_LIMIT if limit is None else round(limit.value * MIB)
 
 
-def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """End-to-end headers only: neither the standard hop-by-hop ones nor those of Connection."""
+def _waits_at_most(request: web.BaseRequest) -> float | None:
+    """Seconds that the client waits for an answer to begin (RFC 7240: ``Prefer: wait=10``)."""
+    for line in request.headers.getall("Prefer", ()):
+        if found := WAIT.search(line):
+            return float(found[1])
+    return None
+
+
+def _end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Neither the standard hop-by-hop headers nor those that Connection names."""
+    given = list(headers)
     named = {
         name.strip().lower()
-        for line in headers.getall(hdrs.CONNECTION, ())
+        for key, line in given
+        if key.lower() == "connection"
         for name in line.split(",")
     }
     dropped = HOP_BY_HOP | named
-    return CIMultiDict(
-        (name, value) for name, value in headers.items() if name.lower() not in dropped
-    )
+    return [(name, value) for name, value in given if name.lower() not in dropped]
 
 
 def _server_timing(ticket: Ticket) -> str:

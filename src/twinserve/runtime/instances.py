@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+import time
 from contextlib import suppress
-from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -20,16 +17,25 @@ import psutil
 
 from twinserve.deployment import Deployment
 from twinserve.errors import RuntimeFailure
-from twinserve.runtime.commands import HOST, instance_command, instance_environment
-from twinserve.runtime.pinning import CAN_PIN
+from twinserve.records.events import StartStages
+from twinserve.runtime.capacity import usable_cpus
+from twinserve.runtime.commands import (
+    ASKED,
+    HOST,
+    instance_command,
+    instance_environment,
+)
+from twinserve.runtime.owner import VARIABLE, Owner
+from twinserve.runtime.pinning import CAN_PIN, cpus_of
+from twinserve.runtime.process_ties import tied_to_parent
+from twinserve.runtime.readiness import NotReady, until_ready
+from twinserve.runtime.readings import Usage, read_usage
+from twinserve.runtime.runner import STOP_WITHIN_S
 from twinserve.runtime.watch import DeathWatch
 
-READY_WITHIN_S = 240.0  # container contract: 4 minutes
-STOP_WITHIN_S = 10.0  # container contract: SIGTERM, 10 s, SIGKILL
 POLL_S = 0.05
 PORT_ATTEMPTS = 3
 TAIL_LINES = 8
-PR_SET_PDEATHSIG = 1
 
 
 class InstanceLog:
@@ -58,20 +64,39 @@ class InstanceLog:
         self._file.close()
 
 
-class Instance:
+class ProcessRunner:
+    """Runs instances as plain processes, each on CPUs of its own where the system can pin."""
+
+    def __init__(self, log: InstanceLog) -> None:
+        self._log = log
+        self._owner = Owner.this()
+
+    def instance(self, name: str, deployment: Deployment, place: int) -> ProcessInstance:
+        cpus = cpus_of(place, deployment.cpu, usable_cpus())
+        return ProcessInstance(name, deployment, cpus, self._log, self._owner)
+
+
+class ProcessInstance:
     """A process group of its own that serves one deployment on a port of 127.0.0.1.
 
     It must be started from the main thread: Linux ends it when the thread that started it ends.
     """
 
     def __init__(
-        self, name: str, deployment: Deployment, cpus: tuple[int, ...], log: InstanceLog
+        self,
+        name: str,
+        deployment: Deployment,
+        cpus: tuple[int, ...],
+        log: InstanceLog,
+        owner: Owner,
     ) -> None:
         self.name = name
         self.deployment = deployment
         self.cpus = cpus if CAN_PIN else ()
         self.port = 0
+        self.stages: StartStages | None = None
         self._log = log
+        self._owner = owner
         self._private = tempfile.TemporaryDirectory(prefix="twinserve-")
         self._process: subprocess.Popen[bytes] | None = None
         self._logged_before = 0
@@ -79,6 +104,11 @@ class Instance:
         self._end = asyncio.Event()
         self._end_reason = ""
         self._watch = DeathWatch(self._noticed)
+
+    @property
+    def placement(self) -> str:
+        cpus = " and ".join(str(cpu) for cpu in self.cpus)
+        return f"on CPU {cpus}" if cpus else "on any CPU"
 
     @property
     def pid(self) -> int | None:
@@ -94,14 +124,15 @@ class Instance:
         for attempt in range(PORT_ATTEMPTS):
             self._spawn()
             try:
-                await self._until_ready(session)
-            except RuntimeFailure:
+                self.stages = await until_ready(session, self.port, self._end)
+            except NotReady as reason:
+                failure = self._failure(self._end_reason or str(reason))
                 taken = "in use" in self._log.tail(self._logged_before)
                 if not taken or self._stopped or attempt == PORT_ATTEMPTS - 1:
-                    raise
+                    raise failure from None
                 await self.kill()
                 if self._stopped:
-                    raise
+                    raise failure from None
             else:
                 self._watch_workers()
                 return
@@ -132,49 +163,30 @@ class Instance:
         self._watch.close()
         self._private.cleanup()
 
+    def usage(self) -> Usage | None:
+        """What the group has used until now."""
+        return None if self._process is None else read_usage(self._process.pid)
+
     def _spawn(self) -> None:
         self._end.clear()
+        self._end_reason = ""
         self._logged_before = self._log.size
         self.port = free_port()
         self._process = subprocess.Popen(
             instance_command(self.deployment, self.port),
-            env=instance_environment(
-                self.deployment, self.port, os.environ, Path(self._private.name)
-            ),
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=self._log.fileno(),
             stderr=self._log.fileno(),
             start_new_session=True,
-            preexec_fn=_in_child(os.getpid(), self.cpus),
+            preexec_fn=tied_to_parent(os.getpid(), self.cpus),
         )
         self._watch.add(self._process.pid)
 
-    async def _until_ready(self, session: aiohttp.ClientSession) -> None:
-        polling = asyncio.create_task(self._poll(session))
-        death = asyncio.create_task(self._end.wait())
-        try:
-            await asyncio.wait(
-                {polling, death}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if self._end.is_set():
-                raise self._failure(self._end_reason)
-            if polling.done():
-                polling.result()
-            else:
-                raise self._failure(f"it was not ready after {READY_WITHIN_S:g} s")
-        finally:
-            polling.cancel()
-            death.cancel()
-
-    async def _poll(self, session: aiohttp.ClientSession) -> None:
-        while True:
-            with suppress(aiohttp.ClientError, ConnectionError):
-                async with session.get(f"http://{HOST}:{self.port}/readyz") as answer:
-                    if answer.status == HTTPStatus.OK:
-                        return
-                    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                        raise self._failure("GET /readyz answered 500")
-            await asyncio.sleep(POLL_S)
+    def _environment(self) -> dict[str, str]:
+        private = Path(self._private.name)
+        found = instance_environment(self.deployment, self.port, os.environ, private)
+        return found | {VARIABLE: self._owner.label, ASKED: str(time.time() * 1000)}
 
     def _failure(self, reason: str) -> RuntimeFailure:
         lines = self._log.tail(self._logged_before) or "(it wrote nothing)"
@@ -215,21 +227,3 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _in_child(parent: int, cpus: tuple[int, ...]) -> Callable[[], None]:
-    """What the new process does before it becomes the server: it ties itself to parent and CPUs."""
-
-    def prepare() -> None:
-        if _prctl is not None:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before we asked
-                os._exit(1)
-        if cpus:
-            os.sched_setaffinity(0, cpus)
-
-    return prepare
-
-
-# Looked up here, because between fork and exec nothing may be imported or loaded.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from twinserve.deployment import Deployment
+from twinserve.runtime.runner import NAMES, PROCESS
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 
@@ -23,8 +24,13 @@ def cpus_of(place: int, cpu: float, usable: Sequence[int]) -> tuple[int, ...]:
     return tuple(highest_first[(first + offset) % len(usable)] for offset in range(count))
 
 
-def limits_sentence(deployment: Deployment, can_pin: bool = CAN_PIN) -> str:
-    """Which of the deployment's limits hold for its processes here."""
+def limits_sentence(deployment: Deployment, runner: str = PROCESS, can_pin: bool = CAN_PIN) -> str:
+    """Which of the deployment's limits hold for its instances here."""
+    if runner != PROCESS:
+        return (
+            f"{deployment.name}: each instance is a {NAMES[runner]} container, held to "
+            f"{deployment.cpu:g} CPU by quota and to {deployment.memory_mib} MiB."
+        )
     memory = f"its limit of {deployment.memory_mib} MiB is not enforced on a plain process"
     if not can_pin:
         return (

@@ -18,12 +18,14 @@ from twinserve.deployment import Deployment
 from twinserve.errors import RuntimeFailure
 from twinserve.runtime.capacity import Capacity, host_capacity, instance_cap
 from twinserve.runtime.pinning import limits_sentence
+from twinserve.runtime.runner import RunnerChoice
 from twinserve.runtime.supervisor import Configuration, Listening
 
 LISTENS_WITHIN_S = 60.0
 DRAINS_WITHIN_S = 15.0
 ENDS_WITHIN_S = 5.0
 LAST_LINES = 5
+PLAIN_PROCESSES = RunnerChoice()
 
 
 class LocalPlatform:
@@ -35,7 +37,9 @@ class LocalPlatform:
     Attributes:
         deployments: as they run, instances capped at what this machine carries.
         cap: a sentence a side, why there are no more instances.
-        limits: a sentence a side, which limits hold for processes here.
+        limits: a sentence a side, which limits hold here.
+        runner: what runs the instances.
+        notes: what there is to say once the platform runs; set inside the ``with`` block.
         urls: a URL a side; set inside the ``with`` block.
     """
 
@@ -48,6 +52,7 @@ class LocalPlatform:
         resources: Path | None = None,
         log: Path | None = None,
         capacity: Capacity | None = None,
+        runner: RunnerChoice = PLAIN_PROCESSES,
     ) -> None:
         here = capacity or host_capacity()
         caps = {each.name: instance_cap(here, each) for each in deployments}
@@ -55,7 +60,9 @@ class LocalPlatform:
             each.name: each.with_at_most(caps[each.name].instances) for each in deployments
         }
         self.cap = {name: cap.sentence for name, cap in caps.items()}
-        self.limits = {each.name: limits_sentence(each) for each in deployments}
+        self.limits = {each.name: limits_sentence(each, runner.name) for each in deployments}
+        self.runner = runner
+        self.notes: list[str] = []
         self.urls: dict[str, str] = {}
         self._configuration = Configuration(
             deployments=list(self.deployments.values()),
@@ -63,6 +70,7 @@ class LocalPlatform:
             events=str(events) if events else None,
             resources=str(resources) if resources else None,
             log=str(log) if log else None,
+            runner=runner,
         )
 
     def __enter__(self) -> Self:
@@ -81,7 +89,8 @@ class LocalPlatform:
         )
         try:
             self._tell(msgspec.json.encode(self._configuration) + b"\n")
-            self.urls = self._hear().urls
+            heard = self._hear()
+            self.urls, self.notes = heard.urls, heard.notes
         except BaseException:
             self._end()
             raise

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from twinserve.deployment import Deployment
-from twinserve.scaling.policy import instances_to_stop, instances_wanted, may_wait_on
-
-
-class State(StrEnum):
-    """``STARTING``: takes no request yet; ``READY``: takes them; ``STOPPING``: takes no more."""
-
-    STARTING = "starting"
-    READY = "ready"
-    STOPPING = "stopping"
+from twinserve.scaling.billing import BillingMeter
+from twinserve.scaling.policy import AnyPolicy, policy_named
+from twinserve.scaling.rules import Decision, InstanceSeen, Memory, Seen, State, decide, windows
+from twinserve.scaling.window import LoadWindow
 
 
 @dataclass(eq=False)
 class Ticket:
     """One request's place: in the queue while ``instance`` is None, then on that instance.
 
-    ``queue_s`` and ``cold_s`` add up over its waits; ``avoid`` is the instance that failed it.
+    ``queue_s`` and ``cold_s`` add up over its waits; ``was_on`` is the last instance that it was
+    given to, ``avoid`` the one that failed it, ``gone`` whether it needs no place any more.
     """
 
     arrived_s: float
     instance: str | None = None
+    was_on: str | None = None
     avoid: str | None = None
+    placed_s: float = 0.0
     queue_s: float = 0.0
     cold_s: float = 0.0
+    gone: bool = False
 
 
 @dataclass
 class Slot:
-    """One instance as the bookkeeping sees it."""
+    """One instance as the bookkeeping sees it; ``answered_s`` is when it last gave an answer."""
 
     sequence: int
     started_s: float
@@ -42,6 +40,7 @@ class Slot:
     in_flight: int = 0
     ready_s: float = 0.0
     idle_since_s: float | None = None
+    answered_s: float = float("-inf")
 
 
 @dataclass
@@ -49,15 +48,32 @@ class Slots:
     """The queue and the instances of one deployment; every time is passed in, in seconds.
 
     Promises: first come, first served; never more than ``concurrency`` requests on an instance.
+    What the policy says is asked for with :meth:`decide`, and stands until that is asked again.
     """
 
     deployment: Deployment
+    policy: AnyPolicy = None  # type: ignore[assignment] # that of the deployment
     queue: deque[Ticket] = field(default_factory=deque)
     instances: dict[str, Slot] = field(default_factory=dict)
     _sequence: int = 0
     _starts: int = 0
     _starts_s: float = 0.0
     _last_ready_s: float = float("-inf")
+    _demand: int = 0
+    _memory: Memory = field(default_factory=Memory)
+    _cpu: LoadWindow | None = None
+
+    def __post_init__(self) -> None:
+        self.policy = self.policy or policy_named(self.deployment.policy_name)
+        self._windows = windows(self.policy, self.deployment)
+        self._load = LoadWindow(self._windows.load_s)
+        self.meter = BillingMeter(
+            self.deployment.cpu,
+            self.deployment.memory_mib,
+            self.deployment.concurrency,
+            self.deployment.min_instances,
+        )
+        self.decision = Decision(0, (), float("inf"), 0, self._memory)
 
     # Requests
 
@@ -65,6 +81,7 @@ class Slots:
         """Put a new request at the queue's end."""
         ticket = Ticket(arrived_s=now_s)
         self.queue.append(ticket)
+        self._demanded(+1, now_s)
         return ticket
 
     def assign(self, now_s: float) -> list[Ticket]:
@@ -78,34 +95,30 @@ class Slots:
 
     def release(self, ticket: Ticket, now_s: float) -> None:
         """The request is done or given up: its place in the queue or on its instance is free."""
-        if ticket.instance is None:
-            if ticket in self.queue:
-                self.queue.remove(ticket)
-            return
-        slot = self.instances.get(ticket.instance)
-        ticket.instance = None
-        if slot is not None:
-            slot.in_flight -= 1
-            slot.idle_since_s = None if slot.in_flight else now_s
+        if not ticket.gone:
+            ticket.gone = True
+            self._demanded(-1, now_s)
+        if ticket.instance is not None:
+            self._vacate(ticket, now_s)
+        elif ticket in self.queue:
+            self.queue.remove(ticket)
 
     def retry(self, ticket: Ticket, now_s: float) -> None:
         """Its instance failed it: back to the head of the queue, and elsewhere where possible."""
         ticket.avoid = ticket.instance
-        self.release(ticket, now_s)
+        self._vacate(ticket, now_s)
         ticket.arrived_s = now_s
         self.queue.appendleft(ticket)
 
     def overdue(self, now_s: float) -> list[Ticket]:
-        """Waiting requests that may not wait on (429)."""
-        return [
-            ticket
-            for ticket in self.queue
-            if not may_wait_on(
-                now_s - max(ticket.arrived_s, self._last_ready_s),
-                starting=self.count(State.STARTING),
-                mean_start_s=self.mean_start_s,
-            )
-        ]
+        """Waiting requests that may not wait on."""
+        limit_s = self.decision.wait_most_s
+        return [ticket for ticket in self.queue if self._waited_s(ticket, now_s) > limit_s]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more requests may wait."""
+        return len(self.queue) >= self.policy.queue_most.value
 
     # Instances
 
@@ -114,6 +127,7 @@ class Slots:
         self._sequence += 1
         name = f"{self.deployment.name}-{self._sequence}"
         self.instances[name] = Slot(self._sequence, started_s=now_s)
+        self.meter.started(name, now_s)
         return name
 
     def ready(self, name: str, now_s: float) -> float:
@@ -121,38 +135,75 @@ class Slots:
         slot = self.instances[name]
         slot.state = State.READY
         slot.ready_s = slot.idle_since_s = self._last_ready_s = now_s
+        self.meter.ready(name, now_s)
         self._starts += 1
         self._starts_s += now_s - slot.started_s
         return now_s - slot.started_s
 
-    def stopping(self, name: str) -> None:
+    def stopping(self, name: str, now_s: float) -> None:
         """The instance takes no more requests."""
         self.instances[name].state = State.STOPPING
+        self.meter.stopping(name, now_s)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, now_s: float) -> None:
         """The instance is gone."""
         del self.instances[name]
+        self.meter.ended(name, now_s)
+
+    def answered(self, ticket: Ticket, now_s: float) -> None:
+        """The request's instance has answered it."""
+        if slot := self.instances.get(ticket.instance or ""):
+            slot.answered_s = now_s
+
+    def hangs(self, ticket: Ticket) -> bool:
+        """Whether its instance has answered nothing at all since it got the request."""
+        slot = self.instances.get(ticket.instance or "")
+        return slot is not None and slot.answered_s < ticket.placed_s
+
+    def decide(self, now_s: float) -> Decision:
+        """What the policy says now; :meth:`to_start`, :meth:`to_stop` and :meth:`overdue` follow
+        it."""
+        self.decision = decide(self.policy, self.deployment, self.seen(now_s), self._memory)
+        self._memory = self.decision.memory
+        return self.decision
+
+    def seen(self, now_s: float) -> Seen:
+        """What the policy is told."""
+        idle_s = self.idle_s(now_s)
+        load_s, since_first = self._windows.load_s, self._windows.since_first
+        return Seen(
+            now_s=now_s,
+            instances=[
+                InstanceSeen(name, slot.state, slot.in_flight, idle_s.get(name, 0.0))
+                for name, slot in self.instances.items()
+                if slot.state is not State.STOPPING
+            ],
+            waits_s=[self._waited_s(ticket, now_s) for ticket in self.queue],
+            load=self._load.average(now_s, load_s, since_first=since_first),
+            panic_load=self._load.average(now_s, self._windows.panic_s, since_first=since_first),
+            cpu_busy=self._cpu.average(now_s, load_s) if self._cpu else None,
+            mean_start_s=self.mean_start_s,
+        )
+
+    def note_cpu(self, busy: float, now_s: float) -> None:
+        """The instances together keep so many CPUs busy."""
+        self._cpu = self._cpu or LoadWindow(self._windows.load_s)
+        self._cpu.set(busy, now_s)
 
     def to_start(self) -> int:
         """How many more instances to start now."""
-        live = [slot for slot in self.instances.values() if slot.state is not State.STOPPING]
-        wanted = instances_wanted(
-            sum(slot.in_flight for slot in live),
-            len(self.queue),
-            concurrency=self.deployment.concurrency,
-            min_instances=self.deployment.min_instances,
-            max_instances=self.deployment.max_instances,
-        )
-        return max(0, wanted - len(live))
+        live = self.count(State.STARTING) + self.count(State.READY)
+        return max(0, self.decision.wanted - live)
 
-    def to_stop(self, now_s: float) -> tuple[str, ...]:
-        """Which instances have been idle for too long."""
-        return instances_to_stop(
-            self.idle_s(now_s),
-            ready=self.count(State.READY),
-            min_instances=self.deployment.min_instances,
-            idle_limit_s=self.deployment.idle_s,
-        )
+    def to_stop(self) -> list[str]:
+        """Which instances to stop now: those that the policy named and that are idle still."""
+        return [
+            name
+            for name in self.decision.stop
+            if (slot := self.instances.get(name))
+            and slot.state is State.READY
+            and not slot.in_flight
+        ]
 
     def idle_s(self, now_s: float) -> dict[str, float]:
         """Seconds without a request of every ready instance that has none."""
@@ -189,15 +240,35 @@ class Slots:
         free = [
             (name == ticket.avoid, slot.in_flight, slot.sequence, name)
             for name, slot in self.instances.items()
-            if slot.state is State.READY and slot.in_flight < self.deployment.concurrency
+            if slot.state is State.READY and slot.in_flight < self.deployment.places
         ]
         return min(free)[-1] if free else None
+
+    def _demanded(self, change: int, now_s: float) -> None:
+        self._demand += change
+        self._load.set(self._demand, now_s)
+
+    def _waited_s(self, ticket: Ticket, now_s: float) -> float:
+        """Behind full instances: the wait for an instance to start is not one."""
+        return now_s - max(ticket.arrived_s, self._last_ready_s)
+
+    def _vacate(self, ticket: Ticket, now_s: float) -> None:
+        if ticket.instance is None:
+            return
+        name, ticket.instance = ticket.instance, None
+        self.meter.request_ended(name, ticket.placed_s, now_s)
+        slot = self.instances.get(name)
+        if slot is not None:
+            slot.in_flight -= 1
+            slot.idle_since_s = None if slot.in_flight else now_s
 
     def _occupy(self, ticket: Ticket, name: str, now_s: float) -> None:
         slot = self.instances[name]
         slot.in_flight += 1
         slot.idle_since_s = None
-        ticket.instance = name
+        ticket.instance = ticket.was_on = name
+        ticket.placed_s = now_s
+        self.meter.request_began(name, now_s, again=ticket.avoid is not None)
         waited_s = now_s - ticket.arrived_s
         cold_s = max(0.0, slot.ready_s - max(ticket.arrived_s, slot.started_s))
         ticket.cold_s += cold_s

@@ -23,18 +23,22 @@ from twinserve.records.resources import ResourceWriter
 from twinserve.runtime.gateway import Gateway
 from twinserve.runtime.instances import InstanceLog
 from twinserve.runtime.readings import ResourceRecorder, Target
+from twinserve.runtime.runner import RunnerChoice
+from twinserve.runtime.runners import opened_runner
 
 STDIN = 0
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to run: deployments; ``ports`` by name (0 or absent: any); where to write, if at all."""
+    """What to run: deployments; ``ports`` by name (0 or absent: any); where to write, if at all;
+    by which runner."""
 
     deployments: list[Deployment]
     ports: dict[str, int] = {}
     events: str | None = None
     resources: str | None = None
     log: str | None = None
+    runner: RunnerChoice = RunnerChoice()
 
     def __post_init__(self) -> None:
         names = [deployment.name for deployment in self.deployments]
@@ -43,9 +47,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """The line that says that every gateway listens."""
+    """The line that says that every gateway listens; ``notes`` are for the user."""
 
     urls: dict[str, str]
+    notes: list[str] = []
 
 
 def read_configuration() -> Configuration:
@@ -76,12 +81,13 @@ async def supervise(configuration: Configuration, say: Callable[[bytes], None]) 
         events = EventWriter(Path(configuration.events)) if configuration.events else None
         if events:
             stack.callback(events.close)
-        gateways = [Gateway(each, log, events) for each in configuration.deployments]
+        opened_by = stack.enter_context(opened_runner(configuration.runner, log))
+        gateways = [Gateway(each, opened_by.runner, events) for each in configuration.deployments]
         opened = await stack.enter_async_context(_drained_together())
         urls = await _open_all(gateways, opened, configuration.ports)
         if configuration.resources:
             _record_resources(stack, Path(configuration.resources), gateways)
-        say(msgspec.json.encode(Listening(urls)) + b"\n")
+        say(msgspec.json.encode(Listening(urls, opened_by.notes)) + b"\n")
         await end.wait()
 
 

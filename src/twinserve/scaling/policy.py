@@ -1,57 +1,127 @@
-"""How a deployment scales: pure rules, no clock and no I/O.
-
-The gateway and the simulation ask the same functions, so that a simulated answer follows the rules
-of the measured one. Source: Google Cloud, "About instance autoscaling for Cloud Run services".
-"""
+"""The policies as data: ``policies.toml``, each number with its source, as typed values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import ceil
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
-LEAST_WAIT_S = 10.0
-WAIT_PER_START = 3.5
+import msgspec
+
+from twinserve.errors import UsageError
+
+DATA = Path(__file__).with_name("policies.toml")
+T = TypeVar("T")
 
 
-def instances_wanted(
-    in_flight: int, queued: int, *, concurrency: int, min_instances: int, max_instances: int
-) -> int:
-    """How many instances should run or be starting.
+class Fact(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """One number of a platform: where it was read, and in which month (``2026-11``)."""
 
-    As few as can hold every request at once at ``concurrency`` each, within the two limits. Cloud
-    Run's aim of 60 % of that over a minute is left out: with a few instances on one machine it
-    would start the second one early, and nothing else.
+    value: T
+    source: str
+    read: str
+
+
+Number = Fact[float]
+Numbers = Fact[tuple[float, ...]]
+Pairs = Fact[tuple[tuple[float, float], ...]]
+
+
+class Policy(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="rule", forbid_unknown_fields=True
+):
+    """What every policy says: which deployments it allows, how many requests wait, what they are
+    told. None: the platform sets no such limit. ``policies.toml`` says what each number means."""
+
+    name: str
+    title: str
+    concurrency_most: Number
+    queue_most: Number
+    queue_full_status: Fact[int]
+    waited_status: Fact[int]
+    unlimited: Number | None = None
+    whole_cpu: Number | None = None
+    cpu_sizes: Numbers | None = None
+    memory_most_mib: Number | None = None
+    cpu_for_memory: Pairs | None = None
+    memory_for_cpu: Pairs | None = None
+    cpu_of_memory: Pairs | None = None
+    request_most_mib: Number | None = None
+    response_most_mib: Number | None = None
+    idle_most_s: Number | None = None
+    cpu_outside_requests: Number | None = None
+    boost: Number | None = None
+    boost_after_s: Number | None = None
+
+    def compressed(self, time_scale: float) -> Self:
+        """The same policy with every time divided: at 60, its minutes pass in seconds."""
+        facts = {name: getattr(self, name) for name in self.__struct_fields__}
+        times = {
+            name: msgspec.structs.replace(fact, value=fact.value / time_scale)
+            for name, fact in facts.items()
+            if name.endswith("_s") and fact is not None
+        }
+        return msgspec.structs.replace(self, **times)
+
+
+class TargetsPolicy(Policy, frozen=True, kw_only=True, tag="targets"):
+    """Instances for a share of their CPU and of their concurrency, over a window."""
+
+    window_s: Number
+    cpu_target: Number
+    concurrency_target: Number
+    wait_starts: Number
+    wait_least_s: Number
+
+
+class WindowsPolicy(Policy, frozen=True, kw_only=True, tag="windows"):
+    """Instances for the requests at a time over a stable window, and over a short one in panic."""
+
+    window_s: Number
+    panic_share: Number
+    panic_threshold: Number
+    up_rate: Number
+    down_rate: Number
+    target: Number
+    utilisation: Number
+    grace_s: Number
+    tick_s: Number
+    wait_most_s: Number
+
+
+class FixedPolicy(Policy, frozen=True, kw_only=True, tag="fixed"):
+    """A fixed number of instances."""
+
+    wait_most_s: Number
+
+
+AnyPolicy = TargetsPolicy | WindowsPolicy | FixedPolicy
+
+
+def policy_named(name: str) -> AnyPolicy:
+    """The policy of that name.
+
+    Raises:
+        UsageError: there is none.
     """
-    needed = ceil((in_flight + queued) / concurrency)
-    return min(max(needed, min_instances), max_instances)
+    found = policies().get(name)
+    if found is None:
+        raise UsageError(f"{name!r} is no policy; known are {', '.join(policies())}.")
+    return found
 
 
-def instances_to_stop(
-    idle_s: Mapping[str, float], *, ready: int, min_instances: int, idle_limit_s: float
-) -> tuple[str, ...]:
-    """Which idle instances to stop, the one idle longest first (ties in the mapping's order).
-
-    Args:
-        idle_s: seconds without a request of every instance that has none.
-        ready: instances that can answer, busy or idle; those still starting do not count.
-        min_instances: so many stay ready.
-        idle_limit_s: an instance idle for longer may go.
-    """
-    overdue = [instance for instance, seconds in idle_s.items() if seconds > idle_limit_s]
-    longest_first = sorted(overdue, key=lambda instance: -idle_s[instance])
-    return tuple(longest_first[: max(ready - min_instances, 0)])
+@cache
+def policies() -> dict[str, AnyPolicy]:
+    """Every policy by its name, in the order of the file."""
+    tables = tomllib.loads(DATA.read_text(encoding="utf-8"))
+    return {
+        name: msgspec.convert(_whole(tables, table) | {"name": name}, AnyPolicy)
+        for name, table in tables.items()
+    }
 
 
-def wait_limit_s(mean_start_s: float | None) -> float:
-    """How long a request may wait when no more can start: max(3.5 x mean start-up, 10 s)."""
-    return max(WAIT_PER_START * (mean_start_s or 0.0), LEAST_WAIT_S)
-
-
-def may_wait_on(waited_s: float, *, starting: int, mean_start_s: float | None) -> bool:
-    """Whether a queued request stays queued; if not, it is answered 429.
-
-    While an instance is starting it may: a start has its own deadline. ``waited_s`` counts from the
-    request's arrival or from the last time an instance became ready, whichever was later, because
-    the wait for a start is not a wait behind full instances.
-    """
-    return starting > 0 or waited_s <= wait_limit_s(mean_start_s)
+def _whole(tables: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """The table over the one that it is like."""
+    own = {key: value for key, value in table.items() if key != "like"}
+    return _whole(tables, tables[table["like"]]) | own if "like" in table else own

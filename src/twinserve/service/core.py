@@ -15,10 +15,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from twinserve.bundle.engine import ImageGenerator, Pixels
 from twinserve.bundle.images import ImageFormat, encode, grid
+from twinserve.bundle.openvino_runtime import openvino
 from twinserve.errors import InvalidField, MethodNotAllowed, NotFound, TwinserveError
 from twinserve.service.models import ServedModels, models_of_environment
 from twinserve.service.openapi import openapi_document
 from twinserve.service.request import GenerateRequest, Layout, parse_request
+from twinserve.service.start_up import StartClock, StartUp
 
 JSON = "application/json"
 log = logging.getLogger("twinserve.service")
@@ -58,13 +60,22 @@ class Timing:
 class ServiceCore:
     """Answers requests. Threads may call it at once; they take turns at the models."""
 
-    def __init__(self, models: ServedModels, generate_paths: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        models: ServedModels,
+        generate_paths: tuple[str, ...],
+        start_up: StartUp = StartUp(),  # noqa: B008 - frozen
+    ) -> None:
         self._models = models
+        self._unsaid = start_up.timing  # goes with the first answer
         self._turn = threading.Lock()
         self._metrics = _Metrics()
         self._routes: dict[str, tuple[str, Callable[[], Answer]]] = {
             "/healthz": ("GET", lambda: _json({"status": "ok"})),
-            "/readyz": ("GET", lambda: _json({"status": "ready", "model": models.default})),
+            "/readyz": (
+                "GET",
+                lambda: _json({"status": "ready", "model": models.default, "start": start_up}),
+            ),
             "/metrics": ("GET", self._metrics.answer),
             "/models": ("GET", self._listed),
             "/openapi.json": ("GET", lambda: _json(openapi_document(models.names))),
@@ -108,7 +119,7 @@ class ServiceCore:
         sheet, files = _encoded(images, request, timing)
         process_ms = (time.perf_counter() - begun) * 1000
         self._metrics.generated(len(images), process_ms)
-        headers = {"Server-Timing": timing.header(process_ms)}
+        headers = {"Server-Timing": timing.header(process_ms) + self._start_said_once()}
         if request.as_file:
             return Answer(200, sheet or b"", request.image_format.media_type, headers)
         facts = {
@@ -121,6 +132,12 @@ class ServiceCore:
             "resolution": model.facts.resolution,
         }
         return Answer(200, msgspec.json.encode(facts), JSON, headers)
+
+    def _start_said_once(self) -> str:
+        """How the start went, on the first picture's answer only."""
+        with self._turn:
+            said, self._unsaid = self._unsaid, ""
+        return f", {said}" if said else ""
 
     def _loaded(self, name: str, timing: Timing) -> ImageGenerator:
         asked = time.perf_counter()
@@ -149,12 +166,15 @@ class ServiceCore:
 
 def open_core(generate_paths: tuple[str, ...] = ("/generate",)) -> ServiceCore:
     """The core for the models that the environment names, the default one compiled and run."""
+    openvino()
+    clock = StartClock()
     models = models_of_environment()
-    default = models.load(models.default)
+    clock.loaded()
     # First uses allocate and import; that belongs to the start, not to the first request.
+    picture = models.load(models.default).image(0, 0)
     for image_format in ImageFormat:
-        encode(default.image(0, 0), image_format)
-    return ServiceCore(models, generate_paths)
+        encode(picture, image_format)
+    return ServiceCore(models, generate_paths, clock.ran())
 
 
 def problem(error: TwinserveError) -> Answer:
