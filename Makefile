@@ -4,7 +4,7 @@ PIP = .venv/bin/python -m pip install --quiet --constraint constraints.txt
 SOURCES = $(shell git ls-files 'src/*.py' 'tests/*.py' 'benchmarks/*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format bench-statistics bench-faces clean
+.PHONY: help demo up test check format bench-cold-start bench-gateway bench-model bench-statistics clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -28,11 +28,17 @@ format: .venv/test ## Put the code into shape
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+bench-cold-start: .venv/demo ## From spawn to the first answer, taken apart, against a bare import
+	.venv/bin/python benchmarks/cold_start.py
+
+bench-gateway: .venv/demo ## What the gateway adds to a request, and how many it carries
+	.venv/bin/python benchmarks/gateway_overhead.py
+
+bench-model: .venv/bench ## 512x512 on one core against the published way of serving
+	.venv/bin/python benchmarks/model_speed.py
+
 bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
 	.venv/bin/python benchmarks/interval_coverage.py
-
-bench-faces: .venv/test ## Sliced Wasserstein distances: make bench-faces DATA=pictures.zip CHECKPOINTS="a b"
-	.venv/bin/python benchmarks/face_distances.py $(DATA:%=--data %) $(CHECKPOINTS)
 
 clean: ## Remove the environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -42,7 +48,11 @@ clean: ## Remove the environment and what tools left
 	touch $@
 
 .venv/test: .venv/demo
-	$(PIP) --editable '.[lab,train]' --group test
+	$(PIP) --editable '.[lab,train,containers]' --group test
+	touch $@
+
+.venv/bench: .venv/test
+	$(PIP) --group bench
 	touch $@
 
 .venv/bin/python:
