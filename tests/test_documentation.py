@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
-    ROOT / "packages/faces/MODEL_CARD.md",
+    *sorted((ROOT / "packages/faces").glob("*.md")),
 ]
 COMMANDS = [
     pytest.param(line.removeprefix("$ twinserve "), id=f"{page.name}: {line}")

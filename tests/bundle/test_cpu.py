@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from twinserve.bundle.cpu import cpu_limit, has_fast_bf16, thread_count
+from twinserve.bundle.cpu import cpu_limit, has_fast_bf16, has_int8, thread_count
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_an_unknown_cpu_computes_in_float32(tmp_path: Path) -> None:
     assert not has_fast_bf16(tmp_path / "missing")
     (tmp_path / "arm").write_text("processor : 0\nFeatures : fp asimd bf16\n")
     assert not has_fast_bf16(tmp_path / "arm")
+
+
+def test_int8_needs_a_cpu_that_adds_up_bytes_exactly(tmp_path: Path) -> None:
+    facts = tmp_path / "cpuinfo"
+    for flags, able in (("avx512_vnni", True), ("avx2 avx_vnni", True), ("avx2 avx512f", False)):
+        facts.write_text(f"vendor_id\t: GenuineIntel\nflags\t\t: fpu {flags} sse\n")
+        assert has_int8(facts) is able
+    assert not has_int8(tmp_path / "missing")

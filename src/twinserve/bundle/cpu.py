@@ -31,13 +31,26 @@ def has_fast_bf16(cpu_facts: Path = CPU_FACTS) -> bool:
     alone does not count: on a Xeon that had it without AMX, a matrix product ran at half the speed
     of float32 (``make bench-model`` shows both).
     """
+    flags, vendor = _flags(cpu_facts)
+    return "amx_bf16" in flags or (vendor == "AuthenticAMD" and "avx512_bf16" in flags)
+
+
+def has_int8(cpu_facts: Path = CPU_FACTS) -> bool:
+    """Whether products of bytes are added up exactly here (VNNI); older CPUs saturate in between,
+    and pictures would break."""
+    flags, _ = _flags(cpu_facts)
+    return not flags.isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
+def _flags(cpu_facts: Path) -> tuple[set[str], str]:
+    """What an x86 CPU can do, as Linux names it, and who made it; nothing elsewhere."""
     try:
         text = cpu_facts.read_text()
     except OSError:
-        return False
-    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    flags = found[1].split() if found else []
-    return "amx_bf16" in flags or ("AuthenticAMD" in text and "avx512_bf16" in flags)
+        return set(), ""
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    vendor = re.search(r"^vendor_id\s*:\s*(\S+)", text, re.MULTILINE)
+    return set(flags[1].split()) if flags else set(), vendor[1] if vendor else ""
 
 
 def _affinity() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -26,9 +27,10 @@ class ImageFormat(StrEnum):
         return f"image/{self.value}"
 
 
-# PNG at its default level takes twice the time of level 1 for a few percent of size.
+# PNG at its default level takes twice the time of level 1 for a few percent of size; run lengths
+# are faster again and, on filtered photographs, smaller.
 OPTIONS: dict[ImageFormat, dict[str, int]] = {
-    ImageFormat.PNG: {"compress_level": 1},
+    ImageFormat.PNG: {"compress_level": 1, "compress_type": zlib.Z_RLE},
     ImageFormat.JPEG: {"quality": 90},
     ImageFormat.WEBP: {"quality": 90, "method": 2},
 }

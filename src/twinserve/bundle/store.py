@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from twinserve.bundle import pgan
 from twinserve.bundle.bundle import (
     FACTS,
+    GRAPH,
     Bundle,
     BundleFacts,
     read_bundle,
     read_facts,
     write_bundle,
 )
+from twinserve.bundle.cpu import has_int8
+from twinserve.bundle.openvino_runtime import openvino
 from twinserve.errors import BundleError
 
 FACES_PACKAGE = "twinserve_faces"
@@ -34,6 +40,9 @@ FALLBACK = "random-64"
 # Karras et al., ICLR 2018, table 2, up to 512x512.
 FULL_SIZE = "pgan-random-512"
 FULL_SIZE_LATENT, FULL_SIZE_MAPS = 512, (512, 512, 512, 512, 256, 128, 64, 32)
+
+# Pictures that int8 is calibrated on: large ones hold enough values each.
+MANY_PICTURES, FEW_PICTURES, LARGE = 64, 16, 256
 
 BUILT_IN = (*(f"random-{side}" for side in RANDOM_RESOLUTIONS), FULL_SIZE)
 
@@ -77,6 +86,31 @@ def default_model() -> str:
         if bundles:
             return max(bundles, key=lambda bundle: read_facts(bundle).resolution).name
     return FALLBACK
+
+
+def integer_graph(bundle: Bundle) -> Any:
+    """The bundle's graph with as many convolutions in int8 as its pictures allow.
+
+    It is calibrated on first use, which takes seconds to a minute, and kept in the cache.
+
+    Raises:
+        BundleError: this CPU adds up products of bytes inexactly, or no convolution may be rounded.
+    """
+    if not has_int8():
+        raise BundleError(
+            "This CPU has no VNNI, without which int8 spoils pictures; choose another arithmetic."
+        )
+    from twinserve.bundle.quantise import quantised
+
+    name = f"{bundle.facts.content_hash[:16]}-openvino-{openvino().get_version().split('-')[0]}"
+    kept = cache_folder() / "int8" / name / GRAPH
+    if kept.is_file():
+        with suppress(RuntimeError):  # damaged: made again
+            return openvino().Core().read_model(kept)
+    pictures = FEW_PICTURES if bundle.facts.resolution >= LARGE else MANY_PICTURES
+    graph = quantised(bundle.graph, pictures).graph
+    _keep(graph, kept)
+    return graph
 
 
 def user_folder() -> Path:
@@ -145,6 +179,19 @@ def _full_size_bundle() -> Bundle:
         return write_bundle(folder, graph, facts)
     except BundleError:  # no home, a read-only one, or no room: the model works without its cache
         return Bundle(facts, graph)
+
+
+def _keep(graph: Any, path: Path) -> None:
+    """Store a graph at once and whole, where that is possible."""
+    try:
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent.parent) as part:
+            made = Path(part) / "made"
+            made.mkdir()
+            openvino().save_model(graph, made / path.name, compress_to_fp16=False)
+            made.rename(path.parent)
+    except (OSError, RuntimeError):
+        return  # no home, a read-only one, no room, or another process was first
 
 
 def _facts(model: str, resolution: int, latent: int) -> BundleFacts:

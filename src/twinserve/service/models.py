@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from twinserve.bundle.bundle import BundleFacts
-from twinserve.bundle.engine import Engine, ImageGenerator
+from twinserve.bundle.engine import Arithmetic, Engine, ImageGenerator
 from twinserve.bundle.store import bundle_facts, default_model, open_bundle
+from twinserve.errors import UsageError
 
 
 class ServedModels:
@@ -40,7 +41,7 @@ class ServedModels:
     def load(self, name: str) -> ImageGenerator:
         """The model, compiled; the first call takes its time."""
         if name not in self._loaded:
-            self._loaded[name] = Engine(open_bundle(self._references[name]))
+            self._loaded[name] = Engine(open_bundle(self._references[name]), _arithmetic())
         return self._loaded[name]
 
 
@@ -50,3 +51,13 @@ def models_of_environment() -> ServedModels:
     first = os.environ.get("TWINSERVE_MODEL") or default_model()
     more = os.environ.get("TWINSERVE_MORE_MODELS", "").split(os.pathsep)
     return ServedModels([first, *(name for name in more if name and name != first)])
+
+
+def _arithmetic() -> Arithmetic:
+    """That of ``$TWINSERVE_ARITHMETIC``; by default the fastest floating-point one."""
+    text = os.environ.get("TWINSERVE_ARITHMETIC") or Arithmetic.AUTO.value
+    try:
+        return Arithmetic(text)
+    except ValueError:
+        allowed = ", ".join(Arithmetic)
+        raise UsageError(f"TWINSERVE_ARITHMETIC is {text!r}; use one of {allowed}.") from None
