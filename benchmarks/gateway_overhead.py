@@ -49,7 +49,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve_instance(options.port) if options.serve == "instance" else serve_gateway())
+        asyncio.run(
+            serve_instance(options.port) if options.serve == "instance" else serve_gateway()
+        )
         return 0
     with gateway_and_instance() as (through, past):
         return asyncio.run(measure(options, through, past))

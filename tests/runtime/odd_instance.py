@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Odd(BaseHTTPRequestHandler):
@@ -18,6 +19,20 @@ class Odd(BaseHTTPRequestHandler):
             os._exit(9)
         if self.path == "/hang":
             time.sleep(60)
+        if self.path.startswith("/until?"):
+            while not Path(self.path.removeprefix("/until?")).exists():
+                time.sleep(0.005)
+        if self.path == "/close":  # after the answer, without a word about it
+            self.close_connection = True
+        if self.path == "/large":
+            self.send_response(200)
+            self.send_header("Content-Length", str(64 << 20))
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+            return
+        if self.path.startswith("/chunked?"):
+            self._in_chunks(int(self.path.removeprefix("/chunked?")))
+            return
         if self.path == "/half":
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
@@ -29,6 +44,15 @@ class Odd(BaseHTTPRequestHandler):
         self._echo(body)
 
     do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - http.server names them
+
+    def _in_chunks(self, count: int) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number in range(count):
+            piece = b"%d" % (number % 10) * 70_000
+            self.wfile.write(b"%x;note=1\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\nX-Trailer: 1\r\n\r\n")
 
     def _echo(self, body: bytes) -> None:
         seen = {"method": self.command, "path": self.path, "body_bytes": len(body)}
@@ -46,5 +70,10 @@ class Odd(BaseHTTPRequestHandler):
         """No log."""
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Odd).serve_forever()
+    Server(("127.0.0.1", int(sys.argv[1])), Odd).serve_forever()

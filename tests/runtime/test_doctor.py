@@ -93,6 +93,7 @@ def test_an_engine_that_does_not_answer_says_why(podman_says: object) -> None:
 
 def test_an_engine_that_is_missing_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.delenv("JMETER_HOME", raising=False)
     monkeypatch.setattr(doctor, "sockets", lambda _: ["unix:///nowhere.sock"])
     by_name = {finding.name: finding for finding in examine()}
     assert {by_name[name].detail for name in ("podman", "docker")} == {"not installed"}

@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from twinserve.deployment import CONTAINER, Deployment, Kind
 from twinserve.records.events import EventKind, EventWriter, read_events
 from twinserve.runtime import gateway as gateway_module
-from twinserve.runtime import instances
+from twinserve.runtime import inbound, instances
 from twinserve.runtime.gateway import BODY_LIMIT, Gateway
 from twinserve.runtime.instances import InstanceLog, ProcessRunner
+from twinserve.scaling.policy import policy_named
 
 T = TypeVar("T")
 Session = aiohttp.ClientSession
@@ -36,19 +38,18 @@ def through_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
         instances, "instance_command", lambda _, port: [sys.executable, odd, str(port)]
     )
 
-    async def run(work: Work[T]) -> T:
-        async with opened(tmp_path) as (session, gateway):
+    async def run(work: Work[T], **fields: Any) -> T:
+        async with opened(tmp_path, **fields) as (session, gateway):
             return await work(session, gateway)
 
-    return lambda work: asyncio.run(run(work))
+    return lambda work, **fields: asyncio.run(run(work, **fields))
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[tuple[Session, Gateway]]:
+async def opened(folder: Path, **fields: Any) -> AsyncIterator[tuple[Session, Gateway]]:
     log, events = InstanceLog(None), EventWriter(folder / "instances.jsonl")
-    gateway = Gateway(
-        Deployment(CONTAINER, Kind.CONTAINER, "none", max_instances=1), ProcessRunner(log), events
-    )
+    deployment = Deployment(CONTAINER, Kind.CONTAINER, "none", **{"max_instances": 1, **fields})
+    gateway = Gateway(deployment, ProcessRunner(log), events)
     url = await gateway.open()
     try:
         async with Session(url, timeout=aiohttp.ClientTimeout(60)) as session:
@@ -100,7 +101,7 @@ def test_nothing_is_added_to_a_bare_request(through_gateway: Any) -> None:
         return text
 
     text = through_gateway(work)
-    assert b'"headers": [["Host", "some.where"], ["Connection", "close"]]' in text
+    assert b'"headers": [["Host", "some.where"]]' in text
 
 
 def test_a_head_request_gets_headers_only(through_gateway: Any) -> None:
@@ -200,3 +201,247 @@ def test_a_port_taken_in_between_is_replaced_by_another(
     assert through_gateway(work) == 200
     events = read_events(tmp_path / "instances.jsonl")
     assert [event.event for event in events] == ["start", "ready", "stop"]
+
+
+async def until(look: Callable[[], Any]) -> None:
+    while not look():
+        await asyncio.sleep(0.01)
+
+
+async def ask(session: Session, path: str, **headers: str) -> tuple[int, Any, Any]:
+    """Status, headers and what the body says."""
+    async with session.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()}) as a:
+        return a.status, a.headers, await a.json(content_type=None)
+
+
+def test_a_deadline_that_passes_in_the_queue_takes_the_request_out(
+    through_gateway: Any, tmp_path: Path
+) -> None:
+    async def work(session: Session, gateway: Gateway) -> Any:
+        held = asyncio.create_task(ask(session, f"/until?{tmp_path / 'go'}"))
+        await until(lambda: gateway.status()["in_flight"])
+        late = await ask(session, "/", Prefer="respond-async, wait=0.2")
+        queued = gateway.status()["queued"]
+        (tmp_path / "go").touch()
+        return await held, late, queued, gateway.status()["requests"]
+
+    held, (status, _, problem), queued, requests = through_gateway(work, concurrency=1)
+    assert (held[0], status, queued) == (200, 504, 0)
+    assert "0.2 s at most" in problem["detail"]
+    assert "had not left the queue" in problem["detail"]
+    assert requests["refusals"] == {"deadline passed": 1}
+
+
+def test_a_deadline_that_passes_at_work_keeps_the_place_until_the_answer(
+    through_gateway: Any, tmp_path: Path
+) -> None:
+    async def work(session: Session, gateway: Gateway) -> Any:
+        await ask(session, "/")
+        late = await ask(session, f"/until?{tmp_path / 'go'}", Prefer="wait=0.2")
+        at_work = gateway.status()["in_flight"]
+        (tmp_path / "go").touch()
+        await until(lambda: not gateway.status()["in_flight"])
+        return late, at_work
+
+    (status, headers, problem), at_work = through_gateway(work, concurrency=1)
+    assert (status, at_work) == (504, 1)
+    assert headers["X-Twinserve-Instance"] == "container-1"
+    assert "container-1 had not answered it" in problem["detail"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=soon", "respond-async", "awaiting=1", "wait=5"])
+def test_a_deadline_that_is_none_or_far_changes_nothing(through_gateway: Any, prefer: str) -> None:
+    async def work(session: Session, _: Gateway) -> int:
+        return (await ask(session, "/", Prefer=prefer))[0]
+
+    assert through_gateway(work) == 200
+
+
+def test_no_more_wait_than_the_queue_holds(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = policy_named("cloud-run")
+    short = replace(policy, queue_most=replace(policy.queue_most, value=2))
+    monkeypatch.setattr(gateway_module, "policy_named", lambda _: short)
+
+    async def work(session: Session, gateway: Gateway) -> Any:
+        path = f"/until?{tmp_path / 'go'}"
+        await ask(session, "/")  # an instance is there
+        waiting = [asyncio.create_task(ask(session, path)) for _ in range(3)]
+        await until(lambda: gateway.status()["queued"] == 2)
+        refused = await ask(session, "/")
+        (tmp_path / "go").touch()
+        return await asyncio.gather(*waiting), refused
+
+    waiting, (status, headers, problem) = through_gateway(work, concurrency=1)
+    assert [answer[0] for answer in waiting] == [200] * 3
+    assert (status, headers["Retry-After"]) == (429, "1")
+    assert "2 requests waiting, the most it may" in problem["detail"]
+
+
+def test_bodies_that_take_too_much_memory_together_are_refused(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "HELD_LIMIT", 1000)
+
+    async def work(session: Session, _: Gateway) -> Any:
+        async with session.post("/", data=BytesIO(b"x" * 1001)) as refused:
+            headers, problem = refused.headers, await refused.json(content_type=None)
+        async with session.post("/", data=BytesIO(b"x" * 999)) as answer:
+            return refused.status, headers["Retry-After"], problem["detail"], answer.status
+
+    status, again_s, detail, after = through_gateway(work)
+    assert (status, again_s, after) == (429, "1", 200)
+    assert "bodies of" in detail
+
+
+def test_a_body_that_does_not_come_costs_no_place(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "BODY_WITHIN_S", 0.3)
+
+    async def work(_: Session, gateway: Gateway) -> bytes:
+        host, port = gateway._runner.addresses[0]
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        text = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert not gateway.status()["instances"]
+        return text
+
+    text = through_gateway(work)
+    assert text.startswith(b"HTTP/1.1 408 ")
+    assert b"was not there within 0.3 s" in text
+
+
+def test_an_instance_that_hangs_is_replaced(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gateway_module, "ANSWER_WITHIN_S", 0.5)
+
+    async def work(session: Session, _: Gateway) -> Any:
+        hung = await ask(session, "/hang")
+        return hung[0], await ask(session, "/")
+
+    hung, (after, headers, _) = through_gateway(work, concurrency=1)
+    assert (hung, after, headers["X-Twinserve-Instance"]) == (504, 200, "container-2")
+    events = read_events(tmp_path / "instances.jsonl")
+    [stop] = [e for e in events if e.instance == "container-1" and e.event is EventKind.STOP]
+    assert "nothing came from it" in stop.detail
+
+
+def test_one_slow_answer_among_others_replaces_nothing(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "ANSWER_WITHIN_S", 0.5)
+
+    async def work(session: Session, gateway: Gateway) -> Any:
+        await ask(session, "/")
+        hung = asyncio.create_task(ask(session, "/hang"))
+        await until(lambda: gateway.status()["in_flight"])
+        await ask(session, "/")
+        return (await hung)[0], (await ask(session, "/"))[1]["X-Twinserve-Instance"]
+
+    assert through_gateway(work, concurrency=5) == (504, "container-1")
+
+
+def test_an_answer_larger_than_the_platform_lets_through_is_a_clear_error(
+    through_gateway: Any,
+) -> None:
+    async def work(session: Session, _: Gateway) -> Any:
+        large = await ask(session, "/large")
+        return large, (await ask(session, "/"))[0]
+
+    (status, _, problem), after = through_gateway(work)
+    assert (status, after) == (500, 200)
+    assert "67,108,864 bytes; cloud-run lets at most 33,554,432 through" in problem["detail"]
+
+
+def test_an_answer_in_chunks_passes_through_whole(through_gateway: Any) -> None:
+    async def work(session: Session, _: Gateway) -> bytes:
+        async with session.get("/chunked?20") as answer:
+            return await answer.read()
+
+    whole = b"".join(b"%d" % (number % 10) * 70_000 for number in range(20))
+    assert through_gateway(work) == whole
+
+
+def test_a_connection_that_the_instance_closed_is_no_failure(through_gateway: Any) -> None:
+    async def work(session: Session, gateway: Gateway) -> Any:
+        statuses = []
+        for _ in range(20):
+            statuses.append((await ask(session, "/close"))[0])
+            statuses.append((await ask(session, "/"))[0])
+        return statuses, gateway.status()["requests"]["retried"]
+
+    assert through_gateway(work) == ([200] * 40, 0)
+
+
+def test_a_slow_reader_does_not_keep_the_instance(through_gateway: Any) -> None:
+    """3 MB wait in the gateway; the instance, which takes one request at a time, is free."""
+
+    async def work(session: Session, gateway: Gateway) -> int:
+        host, port = gateway._runner.addresses[0]
+        reader, writer = await asyncio.open_connection(host, port, limit=1000)
+        writer.write(b"GET /chunked?43 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.read(100)
+        status, *_ = await ask(session, "/")
+        writer.close()
+        return status
+
+    assert through_gateway(work, concurrency=1) == 200
+
+
+def test_the_gateways_metrics_tell_requests_instances_and_the_bill(through_gateway: Any) -> None:
+    async def work(session: Session, gateway: Gateway) -> tuple[str, int]:
+        async with session.get("/metrics") as idle:
+            assert 'requests_total{deployment="container"} 0.0' in await idle.text()
+        assert not gateway.status()["instances"]  # it starts nothing and is counted nowhere
+        await ask(session, "/")
+        await ask(session, "/die")
+        async with session.get("/metrics") as answer:
+            assert answer.content_type == "text/plain"
+            return await answer.text(), gateway.status()["requests"]["here"]
+
+    text, here = through_gateway(work, concurrency=1, memory_mib=2048)
+    found = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+    own = 'deployment="container"'
+    prefix = "twinserve_gateway"
+    assert here == 0
+    assert found[f"{prefix}_requests_total{{{own}}}"] == 2
+    assert found[f'{prefix}_answers_total{{{own},status="200"}}'] == 1
+    assert found[f'{prefix}_refusals_total{{{own},reason="instance lost"}}'] == 1
+    assert found[f"{prefix}_retries_total{{{own}}}"] == 1
+    assert found[f"{prefix}_billed_requests_total{{{own}}}"] == 2
+    assert found[f"{prefix}_egress_bytes_total{{{own}}}"] > 50
+    billed = {
+        mode: found[f'{prefix}_billable_instance_seconds_total{{{own},mode="{mode}"}}']
+        for mode in ("request", "instance", "first-gen")
+    }
+    assert billed["instance"] > billed["request"] - 0.2
+    assert billed["request"] > 0
+    assert billed["first-gen"] > 0
+    ghz = found[f'{prefix}_billed_ghz_seconds_total{{{own},mode="first-gen"}}']
+    assert ghz == pytest.approx(2.4 * billed["first-gen"])
+    gib = found[f'{prefix}_billed_gib_seconds_total{{{own},mode="request"}}']
+    assert gib == pytest.approx(2 * billed["request"])
+
+
+def test_a_draining_gateway_says_when_to_come_again(through_gateway: Any, tmp_path: Path) -> None:
+    async def work(session: Session, gateway: Gateway) -> Any:
+        held = asyncio.create_task(ask(session, f"/until?{tmp_path / 'go'}"))
+        await until(lambda: gateway.status()["in_flight"])
+        gateway._draining = True  # as drain() begins
+        refused = await ask(session, "/readyz")
+        (tmp_path / "go").touch()
+        return (await held)[0], refused
+
+    status, (refused, headers, problem) = through_gateway(work)
+    assert (status, refused) == (200, 503)
+    assert headers["Retry-After"] == "10"
+    assert "being stopped" in problem["detail"]

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinserve.deployment import Deployment, Kind
-from twinserve.runtime.slots import Slots, State
+from twinserve.runtime.slots import Slots, Ticket
+from twinserve.scaling.rules import State
 
 
 def slots(
@@ -29,6 +30,21 @@ def started(bookkeeping: Slots, started_s: float = 0.0, ready_s: float = 0.0) ->
     name = bookkeeping.add(started_s)
     bookkeeping.ready(name, ready_s)
     return name
+
+
+def to_start(book: Slots, now_s: float = 0.0) -> int:
+    book.decide(now_s)
+    return book.to_start()
+
+
+def to_stop(book: Slots, now_s: float) -> list[str]:
+    book.decide(now_s)
+    return book.to_stop()
+
+
+def overdue(book: Slots, now_s: float) -> list[Ticket]:
+    book.decide(now_s)
+    return book.overdue(now_s)
 
 
 def test_requests_are_served_in_the_order_of_their_arrival() -> None:
@@ -118,7 +134,7 @@ def test_releasing_a_request_of_a_vanished_instance_is_harmless() -> None:
     name = started(book)
     ticket = book.enqueue(0.0)
     book.assign(0.0)
-    book.remove(name)
+    book.remove(name, 0.0)
     book.release(ticket, 1.0)
     book.release(ticket, 1.0)
     assert book.in_flight == 0
@@ -126,39 +142,91 @@ def test_releasing_a_request_of_a_vanished_instance_is_harmless() -> None:
 
 def test_instances_are_started_for_what_waits_and_counted_while_starting() -> None:
     book = slots(max_instances=3)
-    assert book.to_start() == 0
+    assert to_start(book) == 0
     book.enqueue(0.0)
     book.enqueue(0.0)
-    assert book.to_start() == 2
+    assert to_start(book) == 2
     book.add(0.0)
-    assert book.to_start() == 1
+    assert to_start(book) == 1
     assert book.add(0.0) == "side-2"
 
 
 def test_a_stopping_instance_counts_no_more_and_takes_nothing() -> None:
     book = slots(max_instances=1)
     name = started(book)
-    book.stopping(name)
+    book.stopping(name, 0.0)
     book.enqueue(0.0)
     assert book.assign(0.0) == []
-    assert book.to_start() == 1
+    assert to_start(book) == 1
 
 
 def test_the_minimum_is_wanted_without_any_request() -> None:
-    assert slots(min_instances=2).to_start() == 2
+    assert to_start(slots(min_instances=2)) == 2
 
 
 def test_an_idle_instance_stops_after_its_time_and_a_busy_one_does_not() -> None:
-    book = slots(idle_s=5.0)
+    book = slots(concurrency=2, idle_s=5.0)
     idle, busy = started(book), started(book)
     book.enqueue(0.0)
     book.enqueue(0.0)
     first, second = book.assign(0.0)
     assert (first.instance, second.instance) == (idle, busy)
     book.release(first, 1.0)
-    assert book.to_stop(6.0) == ()
-    assert book.to_stop(6.1) == (idle,)
+    assert to_stop(book, 6.0) == []
+    assert to_stop(book, 6.1) == [idle]
     assert book.count(State.READY) == 2
+
+
+def test_an_instance_that_got_work_since_the_decision_is_not_stopped() -> None:
+    book = slots(idle_s=5.0)
+    started(book)
+    assert to_stop(book, 100.0) == ["side-1"]
+    book.enqueue(100.0)
+    book.assign(100.0)
+    assert book.to_stop() == []
+
+
+def test_the_queue_is_full_at_the_policys_limit() -> None:
+    book = slots()
+    for _ in range(999):
+        book.enqueue(0.0)
+    assert not book.is_full
+    book.enqueue(0.0)
+    assert book.is_full
+
+
+def test_concurrency_0_is_any_number_of_requests_at_a_time() -> None:
+    book = Slots(
+        Deployment("side", Kind.CONTAINER, "m", concurrency=0, policy="knative", max_instances=1)
+    )
+    started(book)
+    tickets = [book.enqueue(0.0) for _ in range(500)]
+    assert book.assign(0.0) == tickets
+
+
+def test_an_instance_hangs_when_it_answered_nothing_since_the_request() -> None:
+    book = slots(concurrency=2)
+    started(book)
+    stuck, quick = book.enqueue(1.0), book.enqueue(1.0)
+    book.assign(1.0)
+    assert book.hangs(stuck)
+    book.answered(quick, 2.0)
+    book.release(quick, 2.0)
+    assert not book.hangs(stuck)
+
+
+def test_the_meter_is_told_of_everything() -> None:
+    book = slots(idle_s=60.0)
+    name = book.add(0.0)
+    book.ready(name, 2.0)
+    ticket = book.enqueue(2.0)
+    book.assign(2.0)
+    book.release(ticket, 3.0)
+    book.stopping(name, 10.0)
+    book.remove(name, 11.0)
+    request, instance, *_ = book.meter.billed(11.0)
+    assert (request.requests, request.instances) == (1, 1)
+    assert (round(request.billable_s, 6), round(instance.billable_s, 6)) == (4.0, 11.0)
 
 
 def test_requests_wait_ten_seconds_behind_full_instances_and_no_longer() -> None:
@@ -167,8 +235,8 @@ def test_requests_wait_ten_seconds_behind_full_instances_and_no_longer() -> None
     book.enqueue(0.0)
     book.assign(1.0)
     late = book.enqueue(2.0)
-    assert book.overdue(12.0) == []
-    assert book.overdue(12.1) == [late]
+    assert overdue(book, 12.0) == []
+    assert overdue(book, 12.1) == [late]
 
 
 def test_the_wait_is_counted_from_the_last_instance_that_became_ready() -> None:
@@ -176,11 +244,11 @@ def test_the_wait_is_counted_from_the_last_instance_that_became_ready() -> None:
     book.enqueue(0.0)
     late = book.enqueue(0.0)
     name = book.add(0.0)
-    assert book.overdue(100.0) == []  # the start has its own deadline
+    assert overdue(book, 100.0) == []  # the start has its own deadline
     book.ready(name, 100.0)  # mean start 100 s: the limit is 350 s
     book.assign(100.0)
-    assert book.overdue(450.0) == []
-    assert book.overdue(450.1) == [late]
+    assert overdue(book, 450.0) == []
+    assert overdue(book, 450.1) == [late]
 
 
 @given(
@@ -205,7 +273,7 @@ def test_whatever_happens_limits_hold_and_no_request_is_lost(
         elif step == "give up" and book.queue:
             book.release(book.queue[-1], now)
             alive -= 1
-        elif step == "start" and book.to_start():
+        elif step == "start" and to_start(book, now):
             book.add(now)
         elif step == "ready":
             for name, slot in book.instances.items():
@@ -214,7 +282,7 @@ def test_whatever_happens_limits_hold_and_no_request_is_lost(
                     break
         elif step == "kill" and book.instances:
             dead = next(iter(book.instances))
-            book.remove(dead)
+            book.remove(dead, now)
             for ticket in [ticket for ticket in running if ticket.instance == dead]:
                 running.remove(ticket)
                 book.retry(ticket, now)

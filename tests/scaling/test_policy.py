@@ -1,111 +1,70 @@
-"""The scaling rules, as tables and as properties."""
+"""The policies' data: complete, sourced, and divided as a whole when time is compressed."""
 
 from __future__ import annotations
 
+import tomllib
+from typing import Any
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from twinserve.errors import UsageError
 from twinserve.scaling.policy import (
-    instances_to_stop,
-    instances_wanted,
-    may_wait_on,
-    wait_limit_s,
+    DATA,
+    Fact,
+    FixedPolicy,
+    TargetsPolicy,
+    WindowsPolicy,
+    policies,
+    policy_named,
 )
 
-counts = st.integers(0, 500)
+FACTS = [
+    pytest.param(table, id=f"{policy}.{name}")
+    for policy, facts in tomllib.loads(DATA.read_text()).items()
+    for name, table in facts.items()
+    if isinstance(table, dict)
+]
 
 
-@pytest.mark.parametrize(
-    ("in_flight", "queued", "concurrency", "minimum", "maximum", "wanted"),
-    [
-        (0, 0, 1, 0, 5, 0),  # nothing to do: zero
-        (0, 1, 80, 0, 5, 1),
-        (80, 0, 80, 0, 5, 1),
-        (80, 1, 80, 0, 5, 2),  # one more than fits
-        (1, 3, 1, 0, 5, 4),  # one at a time: one each
-        (1, 9, 1, 0, 5, 5),  # the maximum holds
-        (0, 0, 1, 2, 5, 2),  # and so does the minimum
-    ],
-)
-def test_as_few_instances_are_wanted_as_hold_every_request(
-    in_flight: int, queued: int, concurrency: int, minimum: int, maximum: int, wanted: int
-) -> None:
-    assert wanted == instances_wanted(
-        in_flight,
-        queued,
-        concurrency=concurrency,
-        min_instances=minimum,
-        max_instances=maximum,
-    )
+@pytest.mark.parametrize("fact", FACTS)
+def test_every_number_names_its_source_and_when_it_was_read(fact: dict[str, Any]) -> None:
+    assert set(fact) == {"value", "source", "read"}
+    assert fact["source"].startswith(("https://", "Ours: "))
+    assert fact["read"] == "2026-11"
 
 
-@given(counts, counts, st.integers(1, 100), st.integers(0, 20), st.integers(1, 20))
-def test_wanted_instances_hold_all_requests_or_are_at_the_maximum(
-    in_flight: int, queued: int, concurrency: int, minimum: int, more: int
-) -> None:
-    maximum = minimum + more
-    wanted = instances_wanted(
-        in_flight, queued, concurrency=concurrency, min_instances=minimum, max_instances=maximum
-    )
-    assert minimum <= wanted <= maximum
-    assert wanted == maximum or wanted * concurrency >= in_flight + queued
-    assert wanted == minimum or (wanted - 1) * concurrency < in_flight + queued
+def test_the_kinds_of_rule() -> None:
+    kinds = {name: type(policy) for name, policy in policies().items()}
+    assert kinds == {
+        "cloud-run": TargetsPolicy,
+        "cloud-functions": TargetsPolicy,
+        "cloud-functions-1st": TargetsPolicy,
+        "knative": WindowsPolicy,
+        "always-on": FixedPolicy,
+    }
 
 
-@pytest.mark.parametrize(
-    ("idle_s", "ready", "minimum", "stopped"),
-    [
-        ({}, 0, 0, ()),
-        ({"a": 60.0}, 1, 0, ()),  # exactly the limit: not beyond it
-        ({"a": 60.1}, 1, 0, ("a",)),
-        ({"a": 61.0, "b": 99.0, "c": 70.0}, 3, 0, ("b", "c", "a")),
-        ({"a": 61.0, "b": 99.0, "c": 70.0}, 3, 2, ("b",)),
-        ({"a": 61.0, "b": 99.0}, 3, 1, ("b", "a")),  # a busy third one keeps the minimum
-        ({"a": 61.0}, 1, 1, ()),
-        ({"a": 61.0, "b": 61.0}, 2, 1, ("a",)),  # ties: in the order given
-    ],
-)
-def test_the_longest_idle_instances_stop_first_and_never_below_the_minimum(
-    idle_s: dict[str, float], ready: int, minimum: int, stopped: tuple[str, ...]
-) -> None:
-    assert stopped == instances_to_stop(
-        idle_s, ready=ready, min_instances=minimum, idle_limit_s=60.0
-    )
+def test_a_function_of_the_second_generation_scales_as_cloud_run() -> None:
+    container, function = policy_named("cloud-run"), policy_named("cloud-functions")
+    different = {
+        field
+        for field in container.__struct_fields__
+        if getattr(container, field) != getattr(function, field)
+    }
+    assert different == {"name", "title", "memory_most_mib", "cpu_sizes"}
 
 
-@given(
-    st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1000), max_size=8),
-    st.integers(0, 8),
-    st.integers(0, 20),
-    st.floats(0, 1000),
-)
-def test_stopping_keeps_the_minimum_and_touches_only_the_overdue(
-    idle_s: dict[str, float], busy: int, minimum: int, limit: float
-) -> None:
-    ready = len(idle_s) + busy
-    stopped = instances_to_stop(idle_s, ready=ready, min_instances=minimum, idle_limit_s=limit)
-    assert len(set(stopped)) == len(stopped)
-    assert all(idle_s[instance] > limit for instance in stopped)
-    assert not stopped or ready - len(stopped) >= minimum
-    kept_overdue = {i for i, s in idle_s.items() if s > limit} - set(stopped)
-    assert not kept_overdue or ready - len(stopped) <= minimum
+def test_compressed_times_are_divided_and_nothing_else_is() -> None:
+    for policy in policies().values():
+        quick = policy.compressed(60)
+        for field in policy.__struct_fields__:
+            before, after = getattr(policy, field), getattr(quick, field)
+            if isinstance(before, Fact) and field.endswith("_s"):
+                assert after.value == before.value / 60
+            else:
+                assert after == before
 
 
-@pytest.mark.parametrize(
-    ("mean_start_s", "limit_s"), [(None, 10.0), (0.5, 10.0), (2.0, 10.0), (4.0, 14.0)]
-)
-def test_the_wait_limit_is_ten_seconds_or_three_and_a_half_starts(
-    mean_start_s: float | None, limit_s: float
-) -> None:
-    assert wait_limit_s(mean_start_s) == limit_s
-
-
-@pytest.mark.parametrize(
-    ("waited_s", "starting", "may"),
-    [(0.0, 0, True), (14.0, 0, True), (14.1, 0, False), (200.0, 1, True)],
-)
-def test_a_request_waits_within_the_limit_and_as_long_as_a_start_goes_on(
-    waited_s: float, starting: int, may: bool
-) -> None:
-    assert may_wait_on(waited_s, starting=starting, mean_start_s=4.0) is may
+def test_an_unknown_policy_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match="'cheap' is no policy; known are cloud-run, "):
+        policy_named("cheap")

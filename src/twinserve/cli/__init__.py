@@ -20,6 +20,7 @@ VERBS = {
     "generate": "Make images with a model, without a server.",
     "models": "List, import, pull, export and evaluate models.",
     "train": "Train a Progressive GAN on a folder or zip of pictures.",
+    "deployments": "List the deployments that may be run and compared.",
     "build": "Build a container image, or a function's source.",
     "doctor": "Say what this machine can run, enforce and measure.",
 }

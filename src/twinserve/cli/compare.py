@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,9 +23,10 @@ from twinserve.cli.options import (
 )
 from twinserve.cli.progress import Meter, progress
 from twinserve.cli.runner import prepared_runner, runner_option
+from twinserve.cli.sides import config_option, known_deployments, sides_option, two_sides
 from twinserve.cli.verdict import analyse, format_verdict
-from twinserve.deployment import fair_defaults
-from twinserve.errors import TwinserveError
+from twinserve.deployment import Deployment, fair_defaults
+from twinserve.errors import TwinserveError, UsageError
 from twinserve.load.experiment import Experiment
 from twinserve.load.jmeter import JMeterExperiment
 from twinserve.load.profiles import PROFILES, load_seconds, workload_of
@@ -46,6 +49,8 @@ IDLE_S = 900.0  # as the clouds do; a side must not lose its instance while the 
 
 
 @click.command(epilog="Example: twinserve compare --profile quick --users 8 --out runs/eight-users")
+@sides_option
+@config_option
 @model_option
 @click.option(
     "--profile",
@@ -68,6 +73,8 @@ IDLE_S = 900.0  # as the clouds do; a side must not lose its instance while the 
     help="Directory of the run.  [default: runs/<time>]",
 )
 def command(
+    sides: str,
+    config: Path | None,
     model: str | None,
     profile: str,
     users: int | None,
@@ -82,8 +89,9 @@ def command(
 ) -> None:
     """Load both deployments and say which to choose.
 
-    Starts the container and the function on this machine, checks that both give the same pixels,
-    loads them in adjacent pairs of blocks, and writes a run directory with a report.
+    Starts both sides on this machine (the container and the function, or any two deployments of a
+    twinserve.toml), checks that both give the same pixels, loads them in adjacent pairs of blocks,
+    and writes a run directory with a report.
     """
     with needs("lab"):
         import altair  # noqa: F401
@@ -93,12 +101,12 @@ def command(
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     tool = chosen_load_tool(load_tool, jmeter, remote)
     workload = tool.fitted(workload_of(profile, users, duration, images, seed))
-    name = model or default_model()
-    facts = bundle_facts(name)
+    deployments = _deployments(sides, config, model)
+    facts = bundle_facts(deployments[0].model)
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
     interrupted = False
     try:
-        _measure(run, workload, name, facts, runner, tool)
+        _measure(run, workload, deployments, facts, runner, tool)
     except KeyboardInterrupt:
         if not run.samples.exists():
             raise
@@ -111,20 +119,39 @@ def command(
         raise KeyboardInterrupt
 
 
+def _deployments(sides: str, config: Path | None, model: str | None) -> Sequence[Deployment]:
+    """The two sides, with one model: an option goes before the file, the file before what is found.
+
+    Raises:
+        UsageError: they cannot be used, or run different models.
+    """
+    found = known_deployments(config, fair_defaults(model or default_model(), IDLE_S))
+    chosen = two_sides(sides, found)
+    if model:
+        chosen = (replace(chosen[0], model=model), replace(chosen[1], model=model))
+    first, second = chosen
+    if first.model != second.model:
+        raise UsageError(
+            f"{first.name} runs {first.model}, {second.name} runs {second.model}; both sides of a "
+            f"comparison run one model: name it with --model."
+        )
+    return chosen
+
+
 def _measure(
     run: RunDirectory,
     workload: Workload,
-    model: str,
+    deployments: Sequence[Deployment],
     facts: BundleFacts,
     runner: str,
     tool: LoadTool,
 ) -> None:
     say_model(facts)
-    deployments = list(fair_defaults(model, idle_s=IDLE_S).values())
     with LocalPlatform(
         deployments,
         events=run.events,
         resources=run.resources,
+        billing=run.billing,
         log=run.path / "instances.log",
         runner=prepared_runner(runner, deployments),
     ) as platform:
@@ -155,7 +182,7 @@ def _manifest(platform: LocalPlatform, workload: Workload, facts: BundleFacts) -
         versions=package_versions(),
         hardware=this_hardware(capacity.cores, capacity.memory_mib),
         runner=platform.runner.name,
-        deployments=platform.deployments,
+        deployments={name: each.without_values() for name, each in platform.deployments.items()},
         cap=" ".join(platform_lines(platform)),
         model=ModelFacts(
             facts.name, facts.content_hash, facts.resolution, facts.terms, facts.commercial_use

@@ -71,3 +71,11 @@ def duration_option(
     name: str, text: str, default: float | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(name, type=Duration(), default=default, help=text)
+
+
+def format_duration(seconds: float) -> str:
+    """As it would be written on the command line: ``90s``, ``15m``, ``1h``."""
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

@@ -78,16 +78,11 @@ ALLOWED = {
 
 @dataclass(frozen=True)
 class Deployments:
-    """The deployments that may be chosen, by name, and the file that describes some of them.
-
-    ``own_model`` names those whose model the file says. Without a file ``path`` is None.
-    """
+    """The deployments that may be chosen, by name, and the file that describes some of them."""
 
     known: dict[str, Deployment]
     path: Path | None = None
     text: str = ""
-    own_model: frozenset[str] = frozenset()
-    own_idle: frozenset[str] = frozenset()
 
     def refusal(self, keys: Sequence[str], said: str) -> UsageError:
         """The error that says where the key below ``deployments`` stands, and ``said`` of it."""
@@ -116,12 +111,7 @@ def read_deployments(path: Path | None, defaults: Mapping[str, Deployment]) -> D
     found = Deployments(dict(defaults), path, text)
     entries = {name: _entry(found, name, table) for name, table in tables.items()}
     described = {name: _deployment(found, name, entry) for name, entry in entries.items()}
-    return replace(
-        found,
-        known=dict(defaults) | described,
-        own_model=frozenset(name for name, entry in entries.items() if entry.model),
-        own_idle=frozenset(name for name, entry in entries.items() if entry.idle is not None),
-    )
+    return replace(found, known=dict(defaults) | described)
 
 
 def _read(path: Path) -> str:

@@ -67,5 +67,5 @@ def read_billing(path: Path) -> pl.DataFrame:
     whole = ("instances", "requests", "egress_bytes")
     texts = ("side", "mode")
     types: dict[str, type[pl.DataType]] = dict.fromkeys(COLUMNS, pl.Float64)
-    types |= {name: pl.Int64 for name in whole} | {name: pl.String for name in texts}
+    types |= dict.fromkeys(whole, pl.Int64) | dict.fromkeys(texts, pl.String)
     return pl.read_csv(whole_lines(path), schema_overrides=types)

@@ -45,6 +45,10 @@ class RunDirectory:
         return self.path / "resources.csv"
 
     @property
+    def billing(self) -> Path:
+        return self.path / "billing.csv"
+
+    @property
     def events(self) -> Path:
         return self.path / "instances.jsonl"
 

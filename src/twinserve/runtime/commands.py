@@ -76,8 +76,9 @@ def instance_environment(
 
 
 def cloud_environment(deployment: Deployment, port: int) -> dict[str, str]:
-    """What the platforms themselves set, for a process and in a container alike."""
-    return {
+    """What the platforms themselves set, for a process and in a container alike, on top of the
+    deployment's own variables."""
+    return deployment.environment | {
         "PORT": str(port),
         "K_SERVICE": deployment.name,
         "K_CONFIGURATION": deployment.name,

@@ -213,7 +213,8 @@ class Fleet:
         if self._events is not None:
             at_ms = round((time.time() - ago_s) * 1000, 3)
             side = self._slots.deployment.name
-            self._events.add(InstanceEvent(at_ms, side, name, event, detail, start_ms, stages))
+            with suppress(OSError):  # a full disk must not cost a request
+                self._events.add(InstanceEvent(at_ms, side, name, event, detail, start_ms, stages))
 
 
 def _now_s() -> float:

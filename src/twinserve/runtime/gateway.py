@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -14,11 +13,12 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from twinserve.deployment import Deployment
-from twinserve.errors import BodyTooLarge, TwinserveError, UsageError
+from twinserve.errors import TwinserveError, UsageError
 from twinserve.records.events import EventWriter
 from twinserve.runtime.commands import HOST
 from twinserve.runtime.cpu_watch import CpuWatch
 from twinserve.runtime.fleet import Fleet
+from twinserve.runtime.inbound import MIB, Inbound, end_to_end, waits_at_most
 from twinserve.runtime.readings import Target
 from twinserve.runtime.refusals import (
     INSTANCE_HEADER,
@@ -30,43 +30,23 @@ from twinserve.runtime.refusals import (
     Overloaded,
     QueueFull,
     Refusal,
-    SlowBody,
     StartFailed,
     problem,
 )
 from twinserve.runtime.runner import STOP_WITHIN_S, Runner
 from twinserve.runtime.slots import Slots, Ticket
 from twinserve.runtime.tally import CONTENT_TYPE, Tally, metrics_text
-from twinserve.runtime.upstream import BrokenOff, Request, Silent, Upstream, drained, exchange
+from twinserve.runtime.upstream import BrokenOff, Connections, Request, Silent, Upstream, drained
 from twinserve.scaling.billing import Billed
 from twinserve.scaling.policy import Number, TargetsPolicy, policy_named
 from twinserve.scaling.rules import State
 
 STATUS_PATH = "/_gateway/status"
 METRICS_PATH = "/metrics"
-MIB = 1024 * 1024
 BODY_LIMIT = 32 * MIB  # Cloud Run's for HTTP/1
-HELD_LIMIT = 512 * MIB  # of all bodies that are here at a time
 ANSWER_WITHIN_S = 300.0  # Cloud Run's default request timeout
-BODY_WITHIN_S = 60.0
 TICK_S = 0.1
 LEAST_STOP_S = 1.0
-WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?\s*(?:[,;]|$)", re.IGNORECASE)
-# RFC 9110 section 7.6.1; Content-Length and Expect are settled with each side anew.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 
 
 class Gateway:
@@ -95,7 +75,8 @@ class Gateway:
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._tally = Tally()
-        self._held_bytes = 0
+        self._inbound = Inbound(deployment.name, _bytes(self._policy.request_most_mib))
+        self._connections = Connections(ANSWER_WITHIN_S)
         self._draining = False
         self._last_failure = ""
 
@@ -163,7 +144,11 @@ class Gateway:
 
     async def _listen(self, port: int) -> str:
         server = web.Server(
-            self._answer, handler_cancellation=True, auto_decompress=False, access_log=None
+            self._answer,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            lingering_time=LEAST_STOP_S,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=LEAST_STOP_S)
         await self._runner.setup()
@@ -204,20 +189,16 @@ class Gateway:
 
     async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
         """Read the request, wait for a place, pass it on, and once more if that fails."""
-        limit_s = _waits_at_most(request)
+        limit_s = waits_at_most(request)
         deadline_s = None if limit_s is None else _now_s() + limit_s
         self._refuse_at_the_door()
-        held = _Held(self)
-        try:
-            wanted = await self._received(request, held)
+        async with self._inbound.received(request) as wanted:
             self._refuse_at_the_door()
             ticket = self._slots.enqueue(_now_s())
             try:
                 upstream, first = await self._begun(wanted, ticket, deadline_s)
             except TimeoutError:
                 raise DeadlinePassed(limit_s or 0.0, ticket.was_on) from None
-        finally:
-            held.free()
         return await self._relay(request, ticket, upstream, first)
 
     def _refuse_at_the_door(self) -> None:
@@ -229,34 +210,6 @@ class Gateway:
                 f"{len(self._slots.queue):,} requests",
                 self._policy.queue_full_status.value,
             )
-
-    async def _received(self, request: web.BaseRequest, held: _Held) -> Request:
-        """The request with its whole body: it may have to be sent twice.
-
-        Raises:
-            BodyTooLarge: it has more than the policy allows.
-            QueueFull: all bodies together take too much memory.
-            SlowBody: it took too long to come.
-        """
-        limit = _bytes(self._policy.request_most_mib)
-        declared = request.content_length or 0
-        if declared > limit:
-            raise BodyTooLarge(declared, limit)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(BODY_WITHIN_S):
-                while chunk := await request.content.readany():
-                    body += chunk
-                    held.add(len(chunk))
-                    if len(body) > limit:
-                        raise BodyTooLarge(len(body), limit)
-        except TimeoutError:
-            raise SlowBody(BODY_WITHIN_S) from None
-        raw = request.raw_path
-        path = raw if raw.startswith("/") else request.rel_url.raw_path_qs
-        headers = _end_to_end(request.headers.items())
-        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        return Request(request.method, path, kept, bytes(body))
 
     async def _begun(
         self, wanted: Request, ticket: Ticket, deadline_s: float | None
@@ -324,7 +277,7 @@ class Gateway:
         if port is None:
             raise BrokenOff("it had just ended")
         try:
-            return await exchange(port, wanted, ANSWER_WITHIN_S)
+            return await self._connections.exchange(port, wanted)
         except Silent:
             if self._slots.hangs(ticket):
                 self._fleet.replace(name, f"nothing came from it for {ANSWER_WITHIN_S:g} s")
@@ -336,7 +289,7 @@ class Gateway:
         """Pass the answer on; one that is here already in one piece, which is quicker."""
         head, name = upstream.head, ticket.was_on or ""
         length = head.values("content-length")
-        headers = CIMultiDict(_end_to_end(head.headers))
+        headers = CIMultiDict(end_to_end(head.headers))
         headers[INSTANCE_HEADER] = name
         headers.add("Server-Timing", _server_timing(ticket))
         whole = length == [str(len(first))] and request.method != hdrs.METH_HEAD
@@ -344,7 +297,7 @@ class Gateway:
             status=head.status, reason=head.reason, headers=headers
         )
         try:
-            self._check_length(name, length)
+            self._check_length(upstream, name, length)
             if isinstance(answer, web.Response):
                 answer.body = first
                 await answer.prepare(request)
@@ -363,9 +316,10 @@ class Gateway:
         self._tally.answers[head.status] += 1
         return answer
 
-    def _check_length(self, name: str, length: list[str]) -> None:
+    def _check_length(self, upstream: Upstream, name: str, length: list[str]) -> None:
         limit = _bytes(self._policy.response_most_mib)
         if self._policy.response_most_mib and length and int(length[0]) > limit:
+            upstream.close()
             raise AnswerTooLarge(name, int(length[0]), limit, self._policy.name)
 
     async def _stream(
@@ -454,6 +408,7 @@ class Gateway:
                 count = self._slots.count(State.READY)
                 self._refuse(ticket, Overloaded(self.deployment.name, count, limit_s, status))
             self._fleet.shrink()
+            self._connections.sweep()
             await asyncio.sleep(self._tick_s)
 
     async def _watch_cpu(self) -> None:
@@ -476,57 +431,13 @@ class Gateway:
         await self._runner.cleanup()
         while self._background:
             await asyncio.wait(set(self._background))
+        self._connections.close()
         await self._session.close()
-
-
-class _Held:
-    """The bytes of one request's body, as a part of what all requests hold."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._bytes = 0
-
-    def add(self, count: int) -> None:
-        """So many more.
-
-        Raises:
-            QueueFull: all requests together hold too much.
-        """
-        self._bytes += count
-        self._gateway._held_bytes += count
-        if self._gateway._held_bytes > HELD_LIMIT:
-            raise QueueFull(
-                self._gateway.deployment.name, f"bodies of {HELD_LIMIT // MIB:,} MiB in all"
-            )
-
-    def free(self) -> None:
-        self._gateway._held_bytes -= self._bytes
-        self._bytes = 0
+        await asyncio.sleep(0)  # the loop closes what was aborted
 
 
 def _bytes(limit: Number | None) -> int:
     return BODY_LIMIT if limit is None else round(limit.value * MIB)
-
-
-def _waits_at_most(request: web.BaseRequest) -> float | None:
-    """Seconds that the client waits for an answer to begin (RFC 7240: ``Prefer: wait=10``)."""
-    for line in request.headers.getall("Prefer", ()):
-        if found := WAIT.search(line):
-            return float(found[1])
-    return None
-
-
-def _end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Neither the standard hop-by-hop headers nor those that Connection names."""
-    given = list(headers)
-    named = {
-        name.strip().lower()
-        for key, line in given
-        if key.lower() == "connection"
-        for name in line.split(",")
-    }
-    dropped = HOP_BY_HOP | named
-    return [(name, value) for name, value in given if name.lower() not in dropped]
 
 
 def _server_timing(ticket: Ticket) -> str:

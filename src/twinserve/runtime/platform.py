@@ -50,6 +50,7 @@ class LocalPlatform:
         ports: Mapping[str, int] | None = None,
         events: Path | None = None,
         resources: Path | None = None,
+        billing: Path | None = None,
         log: Path | None = None,
         capacity: Capacity | None = None,
         runner: RunnerChoice = PLAIN_PROCESSES,
@@ -69,6 +70,7 @@ class LocalPlatform:
             ports=dict(ports or {}),
             events=str(events) if events else None,
             resources=str(resources) if resources else None,
+            billing=str(billing) if billing else None,
             log=str(log) if log else None,
             runner=runner,
         )

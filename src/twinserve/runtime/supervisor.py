@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 
 from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
+from twinserve.records.billing import BillingRow, BillingWriter
 from twinserve.records.events import EventWriter
 from twinserve.records.resources import ResourceWriter
 from twinserve.runtime.gateway import Gateway
@@ -27,6 +30,7 @@ from twinserve.runtime.runner import RunnerChoice
 from twinserve.runtime.runners import opened_runner
 
 STDIN = 0
+BILL_EVERY_S = 1.0
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +41,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ports: dict[str, int] = {}
     events: str | None = None
     resources: str | None = None
+    billing: str | None = None
     log: str | None = None
     runner: RunnerChoice = RunnerChoice()
 
@@ -83,8 +88,11 @@ async def supervise(configuration: Configuration, say: Callable[[bytes], None]) 
             stack.callback(events.close)
         opened_by = stack.enter_context(opened_runner(configuration.runner, log))
         gateways = [Gateway(each, opened_by.runner, events) for each in configuration.deployments]
+        bill = _Bill(stack, configuration.billing, gateways)
+        stack.callback(bill.write)  # once more when everything has ended
         opened = await stack.enter_async_context(_drained_together())
         urls = await _open_all(gateways, opened, configuration.ports)
+        _until_the_end(stack, bill.run())
         if configuration.resources:
             _record_resources(stack, Path(configuration.resources), gateways)
         say(msgspec.json.encode(Listening(urls, opened_by.notes)) + b"\n")
@@ -132,8 +140,33 @@ def _record_resources(stack: AsyncExitStack, path: Path, gateways: list[Gateway]
         return [target for gateway in gateways for target in gateway.targets()]
 
     writer = stack.enter_context(ResourceWriter(path))
-    recording = asyncio.create_task(ResourceRecorder(writer, targets).run())
-    stack.push_async_callback(_cancelled, recording)
+    _until_the_end(stack, ResourceRecorder(writer, targets).run())
+
+
+class _Bill:
+    """Writes down once a second what the platforms would bill of each gateway."""
+
+    def __init__(self, stack: AsyncExitStack, path: str | None, gateways: list[Gateway]) -> None:
+        self._writer = stack.enter_context(BillingWriter(Path(path))) if path else None
+        self._gateways = gateways
+
+    async def run(self) -> None:
+        while self._writer:
+            await asyncio.sleep(BILL_EVERY_S)
+            self.write()
+
+    def write(self) -> None:
+        if self._writer is None:
+            return
+        at_ms = round(time.time() * 1000, 3)
+        with suppress(OSError):  # a full disk must not cost a request
+            for gateway in self._gateways:
+                for billed in gateway.billed():
+                    self._writer.add(BillingRow(at_ms, gateway.deployment.name, **asdict(billed)))
+
+
+def _until_the_end(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    stack.push_async_callback(_cancelled, asyncio.create_task(work))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -50,7 +50,12 @@ class Tally:
 
     def facts(self) -> dict[str, object]:
         """The counts as the status page shows them."""
-        return asdict(self) | {"here": self.here}
+        plain = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        return plain | {
+            "here": self.here,
+            "answers": dict(self.answers),
+            "refusals": dict(self.refusals),
+        }
 
 
 def metrics_text(
@@ -67,7 +72,7 @@ def metrics_text(
     return generate_latest(registry)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Collected(Collector):
     deployment: str
     tally: Tally

@@ -1,8 +1,7 @@
-"""The gateway's way to an instance: one HTTP/1.1 exchange over a connection of its own.
+"""The gateway's way to its instances: HTTP/1.1 exchanges over connections that are kept a moment.
 
 Leaner than a general client (about a quarter of the time), since all it needs is to pass on: no
-redirects, no cookies, no decoding. A connection is used once: one that breaks then means that the
-instance has broken, never that it had just closed an idle connection.
+redirects, no cookies, no decoding.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from http import HTTPStatus
 
 from twinserve.runtime.commands import HOST
 
+KEPT_S = 1.0  # gunicorn closes an idle connection after 2 s
 HEAD_LIMIT = 64 * 1024
 # So much of an answer waits here for a slow client, so that the instance is free for the next one.
 PAUSE_ABOVE = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ class Silent(BrokenOff):
 
 @dataclass(frozen=True)
 class Request:
-    """What to send: ``headers`` go as they are, Content-Length and Connection are added."""
+    """What to send: ``headers`` go as they are, Content-Length is added."""
 
     method: str
     path: str  # with its query, as it was received
@@ -48,7 +48,6 @@ class Request:
         lines += [f"{name}: {value}" for name, value in self.headers]
         if self.body or self.method in WITH_BODY:
             lines.append(f"Content-Length: {len(self.body)}")
-        lines.append("Connection: close")
         # The parser before us lets no line end through; its lone surrogates are bytes above 127.
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + HEAD_END + self.body
 
@@ -60,52 +59,171 @@ class Head:
     status: int
     reason: str
     headers: Headers
+    is_http_1_1: bool = True
 
     def values(self, name: str) -> list[str]:
         """Every value of the header, ``name`` in small letters."""
         return [value for key, value in self.headers if key.lower() == name]
 
 
-async def exchange(port: int, request: Request, silent_s: float) -> tuple[Upstream, bytes]:
-    """Send a request to the instance at ``port``; its answer, once it has begun to come, and the
-    first piece of the answer's body.
+class Connections:
+    """The gateway's connections to instances, each kept a moment for the next request.
 
-    Raises:
-        BrokenOff: nothing listens, the connection broke, the answer is not HTTP, or nothing came
-            for ``silent_s`` seconds (:class:`Silent`).
+    ``silent_s`` is how long an instance may send nothing.
     """
-    loop = asyncio.get_running_loop()
-    made = partial(Upstream, request.method, silent_s)
-    try:
-        _, upstream = await loop.create_connection(made, HOST, port)
-    except OSError as error:
-        raise BrokenOff(str(error) or type(error).__name__) from error
-    try:
-        upstream.send(request.encoded())
-        await upstream.until_head()
-        return upstream, await upstream.read()
-    except BaseException:
-        upstream.close()
-        raise
+
+    def __init__(self, silent_s: float) -> None:
+        self._silent_s = silent_s
+        self._idle: dict[int, list[_Wire]] = {}
+
+    async def exchange(self, port: int, request: Request) -> tuple[Upstream, bytes]:
+        """Send a request to the instance at ``port``; its answer, once it has begun to come, and
+        the first piece of the answer's body.
+
+        A kept connection may be closed by the instance at the moment of its use; then the request
+        goes over a new one, and only what befalls a new one counts.
+
+        Raises:
+            BrokenOff: nothing listens, the connection broke, the answer is not HTTP, or nothing
+                came for as long as it may (:class:`Silent`).
+        """
+        while (wire := self._kept(port)) is not None:
+            with suppress(_Stale):
+                return await self._exchanged(wire, request)
+        return await self._exchanged(await self._opened(port), request)
+
+    def sweep(self) -> None:
+        """Close what nobody has used for a while, before the instance does."""
+        oldest_s = asyncio.get_running_loop().time() - KEPT_S
+        for wires in list(self._idle.values()):
+            for wire in [wire for wire in wires if wire.idle_since_s < oldest_s]:
+                wire.abort()
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        for wires in list(self._idle.values()):
+            for wire in list(wires):
+                wire.abort()
+
+    async def _exchanged(self, wire: _Wire, request: Request) -> tuple[Upstream, bytes]:
+        upstream = wire.begin(request, self._silent_s)
+        try:
+            await upstream.until_head()
+            return upstream, await upstream.read()
+        except BaseException:
+            wire.abort()
+            raise
+
+    async def _opened(self, port: int) -> _Wire:
+        loop = asyncio.get_running_loop()
+        made = partial(_Wire, partial(self._keep, port), partial(self._forget, port))
+        try:
+            _, wire = await loop.create_connection(made, HOST, port)
+        except OSError as error:
+            raise BrokenOff(str(error) or type(error).__name__) from error
+        return wire
+
+    def _kept(self, port: int) -> _Wire | None:
+        wires = self._idle.get(port)
+        return wires.pop() if wires else None
+
+    def _keep(self, port: int, wire: _Wire) -> None:
+        self._idle.setdefault(port, []).append(wire)
+
+    def _forget(self, port: int, wire: _Wire) -> None:
+        wires = self._idle.get(port, [])
+        if wire in wires:
+            wires.remove(wire)
+        if not wires:
+            self._idle.pop(port, None)
 
 
-class Upstream(asyncio.Protocol):
+class _Stale(BrokenOff):
+    """A kept connection was closed before a byte of the answer had come."""
+
+
+class _Wire(asyncio.Protocol):
+    """One connection; it belongs to one exchange at a time, or to none while it is kept."""
+
+    def __init__(self, keep: Callable[[_Wire], None], forget: Callable[[_Wire], None]) -> None:
+        self._keep = keep
+        self._forget = forget
+        self._transport: asyncio.Transport | None = None
+        self._upstream: Upstream | None = None
+        self._paused = False
+        self.uses = 0
+        self.idle_since_s = 0.0
+
+    def begin(self, request: Request, silent_s: float) -> Upstream:
+        """Send a request; its answer."""
+        self.uses += 1
+        self._upstream = upstream = Upstream(request.method, silent_s, self)
+        if self._transport is None or self._transport.is_closing():
+            upstream.lost(None)
+        else:
+            self._transport.write(request.encoded())
+        return upstream
+
+    def done(self, upstream: Upstream) -> None:
+        """The answer has come as a whole: keep the connection, if the instance does."""
+        if self._upstream is not upstream:
+            return
+        self._upstream = None
+        if self._transport is None:
+            return
+        if upstream.keeps_connection:
+            self.pause(False)
+            self.idle_since_s = asyncio.get_running_loop().time()
+            self._keep(self)
+        else:
+            self._transport.close()
+
+    def pause(self, wanted: bool) -> None:
+        """Stop reading for as long as the client does not take what has come."""
+        if wanted != self._paused and self._transport is not None:
+            self._paused = wanted
+            (self._transport.pause_reading if wanted else self._transport.resume_reading)()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # For the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP connection
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._upstream is None:
+            self.abort()  # nobody asked
+        else:
+            self._upstream.feed(data)
+
+    def connection_lost(self, exception: Exception | None) -> None:
+        self._transport = None
+        self._forget(self)
+        if self._upstream is not None:
+            self._upstream.lost(exception)
+
+
+class Upstream:
     """An answer on its way: its ``head``, then pieces of its body as they come."""
 
     head: Head
 
-    def __init__(self, method: str, silent_s: float) -> None:
+    def __init__(self, method: str, silent_s: float, wire: _Wire) -> None:
         self._method = method
         self._silent_s = silent_s
+        self._wire = wire
         self._raw = bytearray()  # not understood yet
         self._pieces = bytearray()  # of the body, not taken yet
+        self._heard = False
         self._framing: _Framing | None = None
         self._whole = False
         self._error: BrokenOff | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._at_end: Callable[[], None] | None = None
-        self._paused = False
-        self._transport: asyncio.Transport | None = None
 
     # For the gateway
 
@@ -129,48 +247,57 @@ class Upstream(asyncio.Protocol):
             await self._more()
         piece = bytes(self._pieces)
         self._pieces.clear()
-        if self._paused and self._transport:
-            self._paused = False
-            self._transport.resume_reading()
+        if not self._whole:
+            self._wire.pause(False)
         return piece
 
-    def send(self, request: bytes) -> None:
-        if self._transport:
-            self._transport.write(request)
-
     def close(self) -> None:
-        if self._transport:
-            self._transport.abort()
+        """Nobody wants the rest."""
+        if not self._whole:
+            self._wire.abort()
 
-    # For the event loop
+    # For the connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP connection
-        self._transport = transport
+    @property
+    def keeps_connection(self) -> bool:
+        """Whether the instance may be asked again over the same connection (RFC 9112, 9.3)."""
+        told = {
+            each.strip().lower()
+            for line in self.head.values("connection")
+            for each in line.split(",")
+        }
+        return (
+            self.head.is_http_1_1
+            and "close" not in told
+            and not self._raw
+            and self._framing is not None
+            and not self._framing.until_close
+        )
 
-    def data_received(self, data: bytes) -> None:
-        if self._whole:
-            return  # more than it announced
+    def feed(self, data: bytes) -> None:
+        """More bytes have come."""
+        self._heard = True
         self._raw += data
         try:
             self._understand()
         except BrokenOff as error:
             self._error = error
-            self.close()
-        if len(self._pieces) > PAUSE_ABOVE and self._transport and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        if self._whole and self._transport:
-            self._transport.close()
+            self._wire.abort()
+        if self._whole:
+            self._wire.done(self)
+        elif len(self._pieces) > PAUSE_ABOVE:
+            self._wire.pause(True)
         self._notice_end()
         self._wake()
 
-    def connection_lost(self, exception: Exception | None) -> None:
-        self._transport = None
+    def lost(self, exception: Exception | None) -> None:
+        """The connection is gone."""
         if self._framing is not None and self._framing.until_close and exception is None:
             self._whole = True
         elif not self._whole and self._error is None:
-            self._error = BrokenOff(str(exception) if exception else "it closed the connection")
+            words = str(exception) if exception else "it closed the connection"
+            is_stale = self._wire.uses > 1 and not self._heard
+            self._error = (_Stale if is_stale else BrokenOff)(words)
         self._notice_end()
         self._wake()
 
@@ -198,7 +325,7 @@ class Upstream(asyncio.Protocol):
                 await self._waiter
         except TimeoutError:
             self._error = Silent(f"nothing came for {self._silent_s:g} s")
-            self.close()
+            self._wire.abort()
             raise self._error from None
         finally:
             self._waiter = None
@@ -222,7 +349,7 @@ class _Framing:
 
     @property
     def is_done(self) -> bool:
-        return not self.until_close and self._left == 0
+        return not self.until_close and not self._left
 
     def take(self, raw: bytearray) -> bytes:
         """What of ``raw`` belongs to the body; it is taken off."""
@@ -305,7 +432,7 @@ def _head(raw: bytes) -> Head:
         if not colon or not name or name != name.strip():
             raise BrokenOff(f"{line[:40]!r} is no header")
         headers.append((name, value.strip(" \t")))
-    return Head(int(status), reason, headers)
+    return Head(int(status), reason, headers, version == "HTTP/1.1")
 
 
 async def drained(upstream: Upstream) -> None:

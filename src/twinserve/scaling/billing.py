@@ -107,11 +107,11 @@ class BusyTime:
 
     def change(self, change: int, at_s: float) -> None:
         """So many more or fewer things keep the instance busy from ``at_s`` on."""
-        before, self.active = self.active, self.active + change
-        if not before and self.active and at_s >= self._paid_until_s:
+        if not self.active and change > 0 and at_s >= self._paid_until_s:
             self._settled_s = self.seconds(at_s)
             self._begun_s = at_s
-        elif before and not self.active and self._begun_s is not None:
+        self.active += change
+        if not self.active and change < 0 and self._begun_s is not None:
             self._paid_until_s = self._begun_s + rounded_up(at_s - self._begun_s, self.step_s)
 
     def seconds(self, now_s: float) -> float:

@@ -148,10 +148,12 @@ def _by_targets(policy: TargetsPolicy, deployment: Deployment, seen: Seen) -> De
 
     Source: Google Cloud, "About instance autoscaling for Cloud Run services".
     """
+    # Outside requests an instance gets no CPU there, so what it burns here must not keep it.
+    cpu_busy = (seen.cpu_busy or 0.0) if seen.load or seen.demand else 0.0
     needed = [
         seen.demand / deployment.places,
         seen.load / (policy.concurrency_target.value * deployment.places),
-        (seen.cpu_busy or 0.0) / (policy.cpu_target.value * deployment.cpu),
+        cpu_busy / (policy.cpu_target.value * deployment.cpu),
     ]
     wanted = _within(deployment, max(_up(each) for each in needed))
     stop = _overdue(seen, keep=wanted, idle_s=deployment.idle_s)
