@@ -147,8 +147,7 @@ def gateway_and_instance() -> Iterator[tuple[int, int]]:
     with tempfile.TemporaryFile("w+") as errors:
         gateway = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
-            assert gateway.stdout
-            line = gateway.stdout.readline()
+            line = gateway.stdout.readline() if gateway.stdout else ""
             if not line:
                 errors.seek(0)
                 raise RuntimeError(errors.read())
@@ -168,14 +167,15 @@ async def serve_gateway() -> None:
     instances.instance_command = lambda _, port: [
         *(sys.executable, __file__, "--serve", "instance", "--port", str(port))
     ]
-    instances.free_port = lambda port=free_port(): port
+    own_port = free_port()
+    instances.free_port = lambda: own_port
     log = InstanceLog(None)
     one = {"min_instances": 1, "max_instances": 1}
     gateway = Gateway(Deployment("null", Kind.CONTAINER, "none", **one), ProcessRunner(log))
     url = await gateway.open()
     while not any(each["state"] == "ready" for each in gateway.status()["instances"]):
         await asyncio.sleep(0.05)
-    print(url.rpartition(":")[2], instances.free_port(), flush=True)
+    print(url.rpartition(":")[2], own_port, flush=True)
     await end.wait()
     await gateway.drain()
     log.close()

@@ -14,6 +14,7 @@ import pytest
 
 from twinserve.analysis.comparison import read_comparison
 from twinserve.cli.verdict import PAGE_HINT
+from twinserve.records.billing import read_billing
 from twinserve.records.events import EventKind, read_events
 from twinserve.records.manifest import RunState, read_manifest
 from twinserve.records.resources import read_resources
@@ -105,6 +106,41 @@ def test_compare_writes_a_whole_run_and_connects_to_loopback_only(
         assert cold["phase"].unique().to_list() == ["equality"]
     assert {gate.name for gate in comparison.gates} >= {"equality", "load", "errors"}
     assert run.report.stat().st_size > 10_000
+
+
+def test_two_deployments_of_one_kind_are_compared_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "twinserve.toml").write_text(
+        '[deployments.container-c8]\nkind = "container"\nconcurrency = 8\n'
+        '[deployments.container-c8.environment]\nTOKEN = "secret"\n'
+    )
+    words = [*WORDS, "--sides", "container,container-c8", "--out", "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "twinserve", *words],
+        capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = RunDirectory(tmp_path / "run")
+    manifest = read_manifest(run.manifest)
+    assert manifest.sides == ("container", "container-c8")
+    second = manifest.deployments["container-c8"]
+    assert (second.concurrency, second.policy) == (8, "cloud-run")
+    assert "secret" not in run.manifest.read_text()
+    assert manifest.equality is not None
+    assert manifest.equality.equal == manifest.equality.requests > 0
+    comparison = read_comparison(run.comparison)
+    assert set(comparison.deployments) == {"container", "container-c8"}
+    assert comparison.verdict.choice in (*manifest.sides, "either", "neither", "undetermined")
+    assert set(read_resources(run.resources)["side"]) == set(manifest.sides)
+    report = run.report.read_text()
+    assert "container-c8 minus container" in report
+    assert "function" not in report.partition('id="place"')[0].partition("<body>")[2]
+    bill = read_billing(run.billing).sort("at_ms")
+    for side in manifest.sides:
+        last = bill.filter((bill["side"] == side) & (bill["mode"] == "request")).tail(1)
+        rows = read_samples(run.samples)
+        assert last["requests"].item() == rows.filter(rows["side"] == side).height
+        assert 0 < last["billable_s"].item() < 60
+        assert last["gib_s"].item() == pytest.approx(4 * last["billable_s"].item())
 
 
 def test_report_makes_the_same_report_again(make_run: Callable[[], RunDirectory]) -> None:

@@ -1,1 +1,1 @@
-"""Bundles of trained faces: a folder each in ``bundles``. See README.md and the model cards for data and terms."""
+"""Bundles of trained faces, a folder each in ``bundles``. Data and terms: see the model cards."""
