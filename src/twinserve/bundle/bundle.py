@@ -142,7 +142,9 @@ def read_bundle(folder: Path) -> Bundle:
 def _content_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (GRAPH, WEIGHTS):
-        digest.update((folder / name).read_bytes())
+        with (folder / name).open("rb") as file:
+            # The same digest goes on over both files; neither is in memory as a whole.
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

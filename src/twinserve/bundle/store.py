@@ -44,6 +44,8 @@ FULL_SIZE_LATENT, FULL_SIZE_MAPS = 512, (512, 512, 512, 512, 256, 128, 64, 32)
 # Pictures that int8 is calibrated on: large ones hold enough values each.
 MANY_PICTURES, FEW_PICTURES, LARGE = 64, 16, 256
 
+REVISION = 2  # of what is computed: raise it, and what older versions cached is not used
+
 BUILT_IN = (*(f"random-{side}" for side in RANDOM_RESOLUTIONS), FULL_SIZE)
 
 
@@ -167,7 +169,7 @@ def _random_bundle(model: str) -> Bundle:
 
 
 def _full_size_bundle() -> Bundle:
-    folder = cache_folder() / FULL_SIZE
+    folder = cache_folder() / f"{FULL_SIZE}-{REVISION}"
     if (folder / FACTS).is_file():
         try:
             return read_bundle(folder)
