@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 from speed_report import AgainstProduct, Measured, Report, report_lines
-from worker import ONE_THREAD, Served, Worker, WorkerGone
+from worker import ONE_THREAD, BenchmarkError, Served, Worker
 
-from twinserve.bundle.cpu import has_fast_bf16
+from twinserve.bundle.cpu import has_fast_bf16, has_int8
 from twinserve.bundle.engine import Arithmetic, as_pixels
 from twinserve.bundle.latents import latent
 from twinserve.bundle.store import FULL_SIZE, RANDOM_RESOLUTIONS, bundle_facts
@@ -63,7 +63,7 @@ def main() -> int:
     try:
         with one_core() as core, tempfile.TemporaryDirectory(prefix="model-speed-") as folder:
             report = measured(model, options.resolution, options.rounds, core, Path(folder))
-    except WorkerGone as error:
+    except BenchmarkError as error:
         print(f"model_speed.py: {error}", file=sys.stderr)
         return 1
     for line in report_lines(report):
@@ -75,9 +75,10 @@ def main() -> int:
 
 def measured(model: str, resolution: int, rounds: int, core: int | None, folder: Path) -> Report:
     ways = prepared(model, resolution, folder)
-    alike_db = {way.name: agreement_db(ways[0], way, folder) for way in ways[2:]}
+    published, _, *ours = ways
+    alike_db = agreements_db(published, ours, folder)
     warm = {count: dict[str, Measured]() for count in COUNTS}
-    for count, name, value in warm_times([ways[0], *ways[2:]], rounds):
+    for count, name, value in warm_times([published, *ours], rounds):
         warm[count][name] = value
     return Report(
         model=model,
@@ -89,7 +90,7 @@ def measured(model: str, resolution: int, rounds: int, core: int | None, folder:
         alike_db=alike_db,
         warm=warm,
         cold=cold_starts(ways, rounds),
-        products={way.name: against_product(model, way.name, rounds) for way in ways[2:]},
+        products={way.name: against_product(model, way.name, rounds) for way in ours},
     )
 
 
@@ -115,7 +116,7 @@ def prepared(model: str, resolution: int, folder: Path) -> list[Way]:
     try:
         from published_checkpoint import write_checkpoint
     except ModuleNotFoundError as error:
-        raise WorkerGone(f"{error.name} is missing; `make bench-model` installs it.") from error
+        raise BenchmarkError(f"{error.name} is missing; `make bench-model` installs it.") from error
     write_checkpoint(checkpoint, model, resolution)
     size = bundle_facts(model).latent
     np.save(latents, np.stack([latent(SEED, k, size) for k in range(max(COUNTS))]))
@@ -131,28 +132,34 @@ def prepared(model: str, resolution: int, folder: Path) -> list[Way]:
 
 
 def arithmetics() -> list[str]:
-    """Those that are worth something on this machine."""
-    left_out = {Arithmetic.AUTO} if has_fast_bf16() else {Arithmetic.AUTO, Arithmetic.BF16}
-    return [arithmetic.value for arithmetic in Arithmetic if arithmetic not in left_out]
+    """Those that this machine is good at."""
+    good = {Arithmetic.F32: True, Arithmetic.BF16: has_fast_bf16(), Arithmetic.INT8: has_int8()}
+    return [arithmetic.value for arithmetic, here in good.items() if here]
 
 
-def agreement_db(published: Way, own: Way, folder: Path) -> float:
-    """PSNR of both sides' pictures: unless they are alike, no time is worth anything."""
-    _say(f"comparing the pictures of {own.name} with the published ones")
-    shown = []
-    for way in (published, own):
-        path = folder / "pictures.npy"
-        with way.worker() as worker:
-            worker.write_pictures(2, path)
-        shown.append(np.stack([as_pixels(picture) for picture in np.load(path)]))
-    error = float(((shown[0].astype(float) - shown[1]) ** 2).mean())
-    alike_db = float(10 * np.log10(255**2 / max(error, 1 / shown[0].size)))
+def agreements_db(published: Way, ours: Sequence[Way], folder: Path) -> dict[str, float]:
+    """PSNR of ours' pictures to the published: unless they are alike, no time is worth anything."""
+    _say("comparing the pictures of all ways")
+    wanted = _pictures(published, folder)
+    return {way.name: _agreement_db(way, _pictures(way, folder), wanted) for way in ours}
+
+
+def _agreement_db(way: Way, found: np.ndarray, wanted: np.ndarray) -> float:
+    error = float(((found.astype(float) - wanted) ** 2).mean())
+    alike_db = float(10 * np.log10(255**2 / max(error, 1 / found.size)))
     if alike_db < LEAST_ALIKE_DB:
-        raise WorkerGone(
-            f"The pictures of {own.name} are only {alike_db:.1f} dB like the published ones, "
+        raise BenchmarkError(
+            f"The pictures of {way.name} are only {alike_db:.1f} dB like the published ones, "
             f"{LEAST_ALIKE_DB:.0f} are the least; nothing was timed."
         )
     return alike_db
+
+
+def _pictures(way: Way, folder: Path) -> np.ndarray:
+    path = folder / "pictures.npy"
+    with way.worker() as worker:
+        worker.write_pictures(2, path)
+    return np.stack([as_pixels(picture) for picture in np.load(path)])
 
 
 def warm_times(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, str, Measured]]:
@@ -167,7 +174,7 @@ def warm_times(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, str, Mea
                     served[name].append(worker.serve(count))
             for name, rows in served.items():
                 if len({row.digest for row in rows}) > 1:
-                    raise WorkerGone(f"{name} gave different bytes for the same request.")
+                    raise BenchmarkError(f"{name} gave different bytes for the same request.")
                 yield count, name, _median(rows[1:])
 
 
@@ -196,7 +203,7 @@ def against_product(model: str, arithmetic: str, rounds: int) -> AgainstProduct:
         check=False,
     )
     if done.returncode:
-        raise WorkerGone(f"operations.py ended with exit code {done.returncode}.")
+        raise BenchmarkError(f"operations.py ended with exit code {done.returncode}; see above.")
     return AgainstProduct(**json.loads(done.stdout))
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-class WorkerGone(Exception):
-    """The process ended before it answered; its error stream says why."""
+class BenchmarkError(Exception):
+    """Nothing comparable can be measured; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise WorkerGone(f"{self._name} ended with exit code {self._process.wait()}.")
+            code = self._process.wait()
+            raise BenchmarkError(f"{self._name} ended with exit code {code}; see above.")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

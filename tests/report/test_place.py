@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -70,3 +71,27 @@ def test_what_was_not_measured_is_named(manifest: Manifest) -> None:
     named = " ".join(term for term, _ in not_measured(manifest))
     for word in ("network", "TLS", "cold start", "Cost", "Throttling"):
         assert word in named
+
+
+@pytest.mark.parametrize(
+    ("policy", "concurrency", "said"),
+    [
+        (
+            "",
+            80,
+            "80 requests at a time an instance, 0 to 100 instances, stopped after 60 s without",
+        ),
+        ("cloud-run", 8, "stopped after 60 s without requests, by the rules of cloud-run."),
+        (
+            "knative",
+            0,
+            "any number of requests at a time an instance, 0 to 100 instances, scaled by",
+        ),
+    ],
+)
+def test_a_side_is_told_with_the_rules_that_it_scales_by(
+    manifest: Manifest, policy: str, concurrency: int, said: str
+) -> None:
+    side = manifest.deployments["container"]
+    manifest.deployments["container"] = replace(side, policy=policy, concurrency=concurrency)
+    assert said in dict(measured_facts(manifest))["Side: container"]

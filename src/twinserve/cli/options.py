@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from twinserve.bundle.bundle import BundleFacts
+from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
 from twinserve.runtime.platform import LocalPlatform
+from twinserve.scaling.policy import policy_named
 
 
 def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,8 +37,18 @@ def say_model(facts: BundleFacts) -> None:
 
 
 def platform_lines(platform: LocalPlatform) -> list[str]:
-    """How many instances of each deployment this machine carries, and which limits hold on it."""
-    return [*platform.cap.values(), *platform.limits.values()]
+    """How many instances of each deployment this machine carries, which limits hold on it, and by
+    which rules they scale."""
+    rules = [_rules(each) for each in platform.deployments.values()]
+    return [*platform.cap.values(), *platform.limits.values(), *rules]
+
+
+def _rules(deployment: Deployment) -> str:
+    policy = policy_named(deployment.policy_name)
+    said = f"{deployment.name}: scales by the policy {policy.name}"
+    if policy.cpu_outside_requests is None:
+        return f"{said}."
+    return f"{said}, but keeps its CPU between requests and gets no more of it while it starts."
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from twinserve.deployment import Deployment, Kind
 from twinserve.records.manifest import Manifest, RunState
 from twinserve.report.numbers import format_count, format_list, format_number
+from twinserve.scaling.policy import TargetsPolicy, policies
 
 NOT_MEASURED = (
     ("The network of a cloud", "both sides were called on this machine, over its own loopback."),
@@ -27,6 +28,7 @@ FILES = (
     ("run.json", "the manifest: versions, hardware, deployments, workload, blocks"),
     ("samples.csv", "a row a request: JMeter's columns first (JTL), exact times after"),
     ("resources.csv", "CPU and memory of every instance, a row a second"),
+    ("billing.csv", "what the platforms would bill of each side, as it grew"),
     ("instances.jsonl", "when instances started, became ready and stopped"),
     ("figures/", "the five figures as SVG and PNG"),
 )
@@ -115,10 +117,24 @@ def _deployment(side: str, manifest: Manifest) -> str:
     what = side_label(side, manifest)
     return (
         f"{what[0].upper()}{what[1:]}: {how}, {found.cpu:g} CPU, {found.memory_mib / 1024:g} GiB, "
-        f"{format_count(found.concurrency, 'request')} at a time an instance, "
+        f"{_at_a_time(found.concurrency)} at a time an instance, "
         f"{found.min_instances:,} to {format_count(found.max_instances, 'instance')}, "
-        f"stopped after {found.idle_s:g} s without requests."
+        f"{_policy(found)}."
     )
+
+
+def _at_a_time(concurrency: int) -> str:
+    return format_count(concurrency, "request") if concurrency else "any number of requests"
+
+
+def _policy(deployment: Deployment) -> str:
+    """When instances stop, and by whose rules; older runs name none."""
+    policy = policies().get(deployment.policy)
+    idle = f"stopped after {deployment.idle_s:g} s without requests"
+    if policy is None:
+        return idle
+    by_rule = f"by the rules of {policy.name}"
+    return f"{idle}, {by_rule}" if isinstance(policy, TargetsPolicy) else f"scaled {by_rule}"
 
 
 def _model(manifest: Manifest) -> str:

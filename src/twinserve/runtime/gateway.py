@@ -117,6 +117,8 @@ class Gateway:
             await asyncio.sleep(TICK_S / 4)
         left_s = max(LEAST_STOP_S, within_s - (_now_s() - began_s))
         await self._fleet.stop_all(left_s)
+        while self._tally.here and _now_s() - began_s < within_s:  # answers on their way
+            await asyncio.sleep(TICK_S / 4)
         await self._close()
 
     def targets(self) -> list[Target]:
