@@ -53,6 +53,10 @@ def test_a_started_core_imports_nothing_heavy() -> None:
         "build container",
         "build function",
         "doctor",
+        "deployments",
+        "models import",
+        "models pull",
+        "models evaluate",
     ],
 )
 def test_help_imports_nothing_heavy_and_shows_an_example(verb: str) -> None:

@@ -351,7 +351,8 @@ def test_an_instance_out_of_memory_is_ended_and_said(container_image: Any, tmp_p
     assert status == 502
     assert "Instance lost" in text
     ends = [e for e in read_events(tmp_path / "instances.jsonl") if e.event is EventKind.KILLED]
-    assert [e.detail for e in ends] == ["it ran out of memory (its limit is 128 MiB)"] * 2
+    # The second one, to which the request was sent again, may be stopped before its end is noticed.
+    assert {e.detail for e in ends} == {"it ran out of memory (its limit is 128 MiB)"}
 
 
 def test_an_image_that_is_not_there_is_named_with_the_command_that_builds_it(

@@ -25,6 +25,7 @@ from twinserve.runtime.capacity import Capacity
 from twinserve.runtime.platform import LocalPlatform
 
 T = TypeVar("T")
+LONG = b'{"num_images": 64}'  # so long that answers do not overtake each other on their way to us
 GIVE_UP_S = 120.0  # no assertion: only so that a broken platform does not hang the tests
 
 
@@ -196,7 +197,7 @@ def test_a_function_gets_one_request_at_a_time_in_the_order_of_arrival(shared: R
     finished: list[int] = []
     waiting = []
     for number in range(4):
-        answer = shared.ask_later(FUNCTION)
+        answer = shared.ask_later(FUNCTION, LONG)
         answer.add_done_callback(lambda _, number=number: finished.append(number))
         waiting.append(answer)
         until(lambda number=number: shared.status(FUNCTION)["queued"] == number)

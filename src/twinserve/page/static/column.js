@@ -141,7 +141,7 @@ export class Column {
 }
 
 function describe({ cpu, concurrency, idle_s: idle }) {
-  const share = `${counted(cpu, "CPU")}, ${counted(concurrency, "request")} at a time`;
+  const share = `${counted(cpu, "CPU")}, ${concurrency ? counted(concurrency, "request") : "any number of requests"} at a time`;
   return `${share}, stops after ${idle} s idle`;
 }
 
