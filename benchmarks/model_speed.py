@@ -59,7 +59,7 @@ def main() -> int:
     options = _parsed()
     model = FULL_SIZE if options.resolution == 512 else f"random-{options.resolution}"
     if options.resolution == 512:
-        _say(f"about {2 + 1.2 * options.rounds:.0f} minutes on an idle core")
+        _say(f"about {2 + 0.5 * options.rounds:.0f} minutes on an idle core")
     try:
         with one_core() as core, tempfile.TemporaryDirectory(prefix="model-speed-") as folder:
             report = measured(model, options.resolution, options.rounds, core, Path(folder))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 FULL_SIZE_SIDE = 512
+REFERENCE = "2048x2048x2048"  # larger than the caches near the core, square, and no special case
 BUSY = 1.2  # wall over CPU time from which other work on the core is said
 
 
@@ -27,12 +28,14 @@ class AgainstProduct:
     products_per_s: Mapping[str, float]
 
     @property
-    def best(self) -> str:
-        return max(self.products_per_s, key=lambda name: self.products_per_s[name])
+    def reference(self) -> str:
+        """The product that the target is about, by the library that is faster at it."""
+        names = [name for name in self.products_per_s if name.endswith(REFERENCE)]
+        return max(names, key=lambda name: self.products_per_s[name])
 
     @property
     def share(self) -> float:
-        return self.network_per_s / self.products_per_s[self.best]
+        return self.network_per_s / self.products_per_s[self.reference]
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,13 @@ def _memory(report: Report) -> Iterator[str]:
 
 def _products(report: Report) -> Iterator[str]:
     operations = next(iter(report.products.values())).operations
-    yield f"Operations: {operations / 1e9:.2f} thousand million an image, fused"
+    yield f"Operations, billions: {operations / 1e9:.3g} an image, fused; a second:"
     for name, found in report.products.items():
-        yield f"  {name}: network {found.network_per_s / 1e9:.0f} thousand million a second"
+        yield f"  {name}: network {found.network_per_s / 1e9:.0f}"
         for product, rate in found.products_per_s.items():
-            best = " (best)" if product == found.best else ""
+            judged = " (judged)" if product == found.reference else ""
             share = found.network_per_s / rate
-            yield f"    {product:28} {rate / 1e9:6.0f}  network reaches {share:.0%}{best}"
+            yield f"    {product:28} {rate / 1e9:6.0f}  network reaches {share:.0%}{judged}"
     yield ""
 
 
