@@ -34,7 +34,7 @@ bench-cold-start: .venv/demo ## From spawn to the first answer, taken apart, aga
 bench-gateway: .venv/demo ## What the gateway adds to a request, and how many it carries
 	.venv/bin/python benchmarks/gateway_overhead.py
 
-bench-model: .venv/bench ## 512x512 on one core against the published way of serving
+bench-model: .venv/test ## 512x512 on one core against the published way of serving
 	.venv/bin/python benchmarks/model_speed.py
 
 bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
@@ -49,10 +49,6 @@ clean: ## Remove the environment and what tools left
 
 .venv/test: .venv/demo
 	$(PIP) --editable '.[lab,train,containers]' --group test
-	touch $@
-
-.venv/bench: .venv/test
-	$(PIP) --group bench
 	touch $@
 
 .venv/bin/python:

@@ -32,7 +32,8 @@ from speed_report import AgainstProduct, Measured, Report, report_lines
 from worker import ONE_THREAD, BenchmarkError, Served, Worker
 
 from twinserve.bundle.cpu import has_fast_bf16, has_int8
-from twinserve.bundle.engine import Arithmetic, as_pixels
+from twinserve.bundle.engine import Arithmetic
+from twinserve.bundle.images import as_pixels
 from twinserve.bundle.latents import latent
 from twinserve.bundle.store import FULL_SIZE, RANDOM_RESOLUTIONS, bundle_facts
 from twinserve.records.manifest import this_hardware

@@ -14,6 +14,7 @@ from twinserve.analysis.comparison import (
 )
 from twinserve.errors import RecordError
 from twinserve.records.manifest import RunState, read_manifest, write_manifest
+from twinserve.records.resources import read_resources
 from twinserve.records.samples import COLUMNS, read_samples
 
 
@@ -107,6 +108,24 @@ def test_readings_of_several_instances_add_up(make_run):
     assert after.memory_mib.count == before.memory_mib.count
     assert after.memory_mib.mean == pytest.approx(2 * before.memory_mib.mean, rel=1e-3)
     assert after.cpu_percent.max == pytest.approx(2 * before.cpu_percent.max)
+
+
+def test_an_instance_that_its_quota_held_back_is_named_in_the_verdict(make_run):
+    run = make_run()
+    readings = read_resources(run.resources)
+    held = readings.with_columns(
+        threads=8,
+        cpu_limit=1.0,
+        nr_periods=10,
+        nr_throttled=pl.when(side="function").then(4).otherwise(0),
+        throttled_usec=200_000,
+    )
+    before = compare_run(run).verdict
+    held.write_csv(run.resources)
+    after = compare_run(run).verdict
+    [sentence] = [reason for reason in after.reasons if reason not in before.reasons]
+    assert sentence.startswith("function-1 was throttled: its 8 threads had 1 CPU")
+    assert after.choice == before.choice
 
 
 def test_errors_are_counted_and_left_out_of_the_times(make_run, runs):

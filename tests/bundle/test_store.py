@@ -1,12 +1,15 @@
 """Bundles on disk: found by name, checked against their hash, refused when damaged."""
 
+import gc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from twinserve.bundle import pgan
+from twinserve.bundle import pgan, store
 from twinserve.bundle.bundle import Bundle, BundleFacts, read_bundle, write_bundle
-from twinserve.bundle.engine import Engine
+from twinserve.bundle.cpu import has_int8
+from twinserve.bundle.engine import Arithmetic, Engine
 from twinserve.bundle.store import bundle_facts, default_model, known_bundles, open_bundle
 from twinserve.errors import BundleError
 
@@ -50,7 +53,7 @@ def test_a_changed_weight_is_noticed(bundle: Bundle) -> None:
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(BundleError, match="a bundle may not be changed"):
-        read_bundle(bundle.path)
+        _ = read_bundle(bundle.path).graph
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.xml", "bundle.json"])
@@ -58,7 +61,7 @@ def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
     assert bundle.path is not None
     (bundle.path / name).unlink()
     with pytest.raises(BundleError, match=name):
-        read_bundle(bundle.path)
+        _ = read_bundle(bundle.path).graph
 
 
 def test_a_damaged_or_newer_bundle_json_is_named(bundle: Bundle) -> None:
@@ -71,6 +74,46 @@ def test_a_damaged_or_newer_bundle_json_is_named(bundle: Bundle) -> None:
     facts.write_text("{")
     with pytest.raises(BundleError, match="damaged"):
         read_bundle(bundle.path)
+
+
+def test_an_empty_file_is_named(bundle: Bundle) -> None:
+    assert bundle.path is not None
+    (bundle.path / "model.bin").write_bytes(b"")
+    with pytest.raises(BundleError, match="not an OpenVINO model"):
+        _ = read_bundle(bundle.path).graph
+
+
+def test_a_damaged_cache_of_the_full_size_model_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(store, "FULL_SIZE_MAPS", (4,) * 8)
+    made = open_bundle("pgan-random-512")
+    assert made.path is not None
+    whole = (made.path / "model.bin").read_bytes()
+    (made.path / "model.bin").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    again = open_bundle("pgan-random-512")
+    assert again.graph.get_friendly_name() == "pgan-random-512"
+    assert (made.path / "model.bin").read_bytes() == whole
+
+
+@pytest.mark.usefixtures("bundle")
+def test_int8_graphs_are_kept_and_give_the_same_picture_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_int8():
+        pytest.skip("this CPU has no VNNI")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Weights of the bundle that stayed floats must outlive it.
+    fresh = Engine(open_bundle("tiny"), Arithmetic.INT8)
+    gc.collect()
+    [kept] = (tmp_path / "cache").glob("twinserve/models/int8/*/model.bin")
+    again = Engine(open_bundle("tiny"), Arithmetic.INT8)
+    assert np.array_equal(fresh.image(3, 1), again.image(3, 1))
+    kept.write_bytes(b"")
+    assert np.array_equal(
+        Engine(open_bundle("tiny"), Arithmetic.INT8).image(3, 1), again.image(3, 1)
+    )
 
 
 @pytest.mark.usefixtures("bundle")

@@ -15,7 +15,7 @@ from twinserve.records.manifest import read_manifest
 from twinserve.records.resources import ResourceRow, ResourceWriter, read_resources
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import (
-    JMETER_COLUMNS,
+    JMETER_5,
     Phase,
     Sample,
     SampleWriter,
@@ -60,7 +60,7 @@ def test_a_row_is_jmeters_first_and_exact_behind(tmp_path: Path) -> None:
     path = written(tmp_path / "samples.csv", SAMPLE)
     with path.open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert tuple(row)[: len(JMETER_COLUMNS)] == JMETER_COLUMNS
+    assert tuple(row)[: len(JMETER_5)] == JMETER_5
     assert (row["elapsed"], row["Latency"], row["Connect"]) == ("21", "20", "0")
     assert (row["timeStamp"], row["success"], row["threadName"]) == (
         "1790000001000",

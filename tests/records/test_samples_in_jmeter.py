@@ -11,7 +11,7 @@ import pytest
 
 from twinserve.load.jmeter_home import JMeter
 from twinserve.records.jtl import open_jtl
-from twinserve.records.samples import JMETER_COLUMNS, read_samples
+from twinserve.records.samples import JMETER_5, read_samples
 
 # What JMeter's listeners do with a file that is opened in them, and what they then show.
 LISTENER = """
@@ -105,5 +105,5 @@ def test_jmeters_listeners_show_every_column(jmeter, make_run, runs, tmp_path) -
 def test_our_own_reader_takes_samples_for_the_log_that_it_is(make_run) -> None:
     run = make_run(blocks=2, rows=30)
     log = open_jtl(run.samples)
-    assert log.columns == tuple(sorted(JMETER_COLUMNS, key=log.columns.index))
+    assert log.columns == tuple(sorted(JMETER_5, key=log.columns.index))
     assert [row.elapsed_ms for row in log.rows()] == read_samples(run.samples)["elapsed"].to_list()

@@ -17,9 +17,11 @@ from twinserve.analysis.summary import (
     differences,
     side_summary,
 )
+from twinserve.analysis.throttling import throttled_instances
 from twinserve.analysis.words import count
 from twinserve.records.logs import is_logs
 from twinserve.records.manifest import Manifest, RunState, read_manifest
+from twinserve.records.resources import readings_if_any
 from twinserve.records.run import RunDirectory
 
 LOCAL_RUNNERS = {
@@ -52,12 +54,16 @@ def compare_run(run: RunDirectory) -> Comparison:
         deployments={side.name: side_summary(side) for side in (first, second)},
         differences=differences(first, second),
         gates=checked,
-        verdict=_verdict(manifest, first, second, checked),
+        verdict=_verdict(manifest, first, second, checked, _held_back(run)),
     )
 
 
 def _verdict(
-    manifest: Manifest, first: SideRows, second: SideRows, checked: Sequence[Gate]
+    manifest: Manifest,
+    first: SideRows,
+    second: SideRows,
+    checked: Sequence[Gate],
+    held_back: Sequence[str],
 ) -> Verdict:
     a, b = first.values(DECIDING), second.values(DECIDING)
     difference = deciding_difference(first, second)
@@ -73,9 +79,14 @@ def _verdict(
             if difference and difference.low is not None
             else None,
             blocks_needed=_blocks_needed(difference, b) if difference else None,
-            remarks=_remarks(manifest),
+            remarks=[*_remarks(manifest), *held_back],
         )
     )
+
+
+def _held_back(run: RunDirectory) -> list[str]:
+    """A sentence for each instance that its CPU quota throttled."""
+    return [found.sentence for found in throttled_instances(readings_if_any(run.resources))]
 
 
 def _blocks_needed(difference: Estimate, second: Side) -> int | None:

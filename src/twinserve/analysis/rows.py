@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinserve.analysis.statistics import FEWEST_BLOCKS
-from twinserve.errors import RecordError
 from twinserve.records.events import EventKind, read_events
 from twinserve.records.manifest import Block, Manifest
-from twinserve.records.resources import read_resources
+from twinserve.records.resources import readings_if_any
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import Phase, read_samples
 
@@ -118,13 +117,7 @@ def _read_readings(run: RunDirectory, manifest: Manifest) -> pl.DataFrame:
     """CPU and memory of a side a second, summed over its instances; empty when none were taken."""
     import polars as pl
 
-    try:
-        frame = read_resources(run.resources)
-    except RecordError:  # readings are worth having and not needed
-        frame = pl.DataFrame(
-            schema={"at_ms": pl.Float64, "side": pl.String, "instance": pl.String}
-            | dict.fromkeys(("cpu_percent", "memory_mib"), pl.Float64)
-        )
+    frame = readings_if_any(run.resources)
     at_us = (pl.col("at_ms") - manifest.started_epoch_ms) * 1000
     gap_us = pl.col("at_us").diff().over("side").fill_null(0)
     return (

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from twinserve.bundle.openvino_runtime import openvino
 from twinserve.errors import BundleError
@@ -59,12 +62,50 @@ class BundleFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
+class Network:
+    """A graph that OpenVINO can compile, and the file that its weights are mapped from, if any.
+
+    Who compiles it keeps it as long as what was compiled.
+    """
+
+    graph: Any
+    weights: mmap.mmap | None = None
+
+    def forget_weights(self) -> None:
+        """Once compiled: OpenVINO has its own copies and keeps the originals without need. Let
+        their pages go; what is read again comes from the file."""
+        if self.weights is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.weights.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """An immutable model: facts, and a graph that OpenVINO can compile."""
+    """An immutable model: facts, and a graph, which is read and checked when it is asked for."""
 
     facts: BundleFacts
-    graph: Any
-    path: Path | None = None  # None: made in memory
+    made: Any = None  # in memory
+    path: Path | None = None
+    remake: Callable[[], Bundle] | None = None  # where the path is a cache's, should it be damaged
+
+    @property
+    def graph(self) -> Any:
+        return self.network.graph
+
+    @cached_property
+    def network(self) -> Network:
+        """The graph with what it is mapped from.
+
+        Raises:
+            BundleError: a file is missing or damaged, or the content is not what the hash says.
+        """
+        if self.path is None:
+            return Network(self.made)
+        try:
+            return _checked(self.path, self.facts)
+        except BundleError:
+            if self.remake is None:
+                raise
+            return self.remake().network
 
 
 def write_bundle(folder: Path, graph: Any, facts: BundleFacts, half: bool = True) -> Bundle:
@@ -118,33 +159,46 @@ def read_facts(folder: Path) -> BundleFacts:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check its content against its hash.
+    """The bundle there, its graph yet to be read.
 
     Raises:
-        BundleError: a file is missing or damaged, or the content is not what the hash says.
+        BundleError: its facts are missing or damaged.
     """
-    facts = read_facts(folder)
+    return Bundle(read_facts(folder), path=folder)
+
+
+def read_network(graph: Path) -> Network:
+    """A stored graph, its weights mapped rather than read: pages are shared and can go again."""
+    with graph.with_suffix(".bin").open("rb") as file:
+        weights = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    tensor = openvino().Tensor(np.frombuffer(weights, np.uint8), shared_memory=True)
+    return Network(openvino().Core().read_model(graph.read_text(), tensor), weights)
+
+
+def _checked(folder: Path, facts: BundleFacts) -> Network:
     try:
         found = _content_hash(folder)
-        graph = openvino().Core().read_model(folder / GRAPH)
+        network = read_network(folder / GRAPH)
     except OSError as error:
         raise BundleError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise BundleError(f"{folder / GRAPH} is not an OpenVINO model: {error}") from error
     if found != facts.content_hash:
         raise BundleError(
             f"{folder} has content {found[:12]}, its bundle.json promises "
             f"{facts.content_hash[:12]}; a bundle may not be changed, export it again."
         )
-    return Bundle(facts, graph, folder)
+    return network
 
 
 def _content_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (GRAPH, WEIGHTS):
-        with (folder / name).open("rb") as file:
-            # The same digest goes on over both files; neither is in memory as a whole.
-            hashlib.file_digest(file, lambda: digest)
+        with (
+            (folder / name).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            digest.update(content)
     return digest.hexdigest()
 
 

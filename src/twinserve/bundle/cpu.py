@@ -29,7 +29,7 @@ def has_fast_bf16(cpu_facts: Path = CPU_FACTS) -> bool:
 
     A rule and no measurement: all instances on one machine must choose alike. Intel's AVX-512 BF16
     alone does not count: on a Xeon that had it without AMX, a matrix product ran at half the speed
-    of float32 (``make bench-model`` shows both).
+    of float32.
     """
     flags, vendor = _flags(cpu_facts)
     return "amx_bf16" in flags or (vendor == "AuthenticAMD" and "avx512_bf16" in flags)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from twinserve.bundle.bundle import Bundle, BundleFacts
 from twinserve.bundle.cpu import has_fast_bf16, thread_count
+from twinserve.bundle.images import Pixels, as_pixels
 from twinserve.bundle.latents import latent, noise
 from twinserve.bundle.openvino_runtime import openvino
-from twinserve.bundle.store import integer_graph
+from twinserve.bundle.store import integer_network
 from twinserve.errors import BundleError, UsageError
 
-Pixels = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 
@@ -68,13 +68,15 @@ class Engine:
         }
         if arithmetic is Arithmetic.AUTO:
             arithmetic = Arithmetic.BF16 if has_fast_bf16() else Arithmetic.F32
-        graph = integer_graph(bundle) if arithmetic is Arithmetic.INT8 else bundle.graph
+        integers = arithmetic is Arithmetic.INT8
+        self._network = integer_network(bundle) if integers else bundle.network
         rest = Arithmetic.F32 if arithmetic is Arithmetic.INT8 else arithmetic
         options["INFERENCE_PRECISION_HINT"] = rest.value
         try:
-            compiled = openvino().Core().compile_model(graph, "CPU", options)
+            compiled = openvino().Core().compile_model(self._network.graph, "CPU", options)
         except RuntimeError as error:
             raise BundleError(f"{bundle.facts.name} cannot be compiled: {error}") from error
+        self._network.forget_weights()
         self._request = compiled.create_infer_request()
         self._latent, self._noise_shapes, self._psi = _inputs(compiled)
 
@@ -119,17 +121,6 @@ class Engine:
         elif psi is not None:
             raise UsageError(f"{self._facts.name} has no truncation; leave psi out.")
         return np.array(self._request.infer(inputs)[0][0])
-
-
-def as_pixels(picture: Array) -> Pixels:
-    """(3, side, side) in about [-1, 1] to (side, side, 3) bytes, clipped and rounded."""
-    values = picture + 1  # in place from here on, and a channel at a time: half the time
-    values *= 127.5
-    np.clip(np.rint(values, out=values), 0, 255, out=values)
-    pixels = np.empty((*picture.shape[1:], 3), np.uint8)
-    for channel, plane in enumerate(values):
-        pixels[:, :, channel] = plane
-    return pixels
 
 
 def _inputs(compiled: Any) -> tuple[str, tuple[tuple[int, ...], ...], str | None]:

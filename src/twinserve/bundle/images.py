@@ -1,4 +1,4 @@
-"""Pictures to bytes: grids and encodings."""
+"""Pictures to bytes: pixels, grids and encodings."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ OPTIONS: dict[ImageFormat, dict[str, int]] = {
     ImageFormat.JPEG: {"quality": 90},
     ImageFormat.WEBP: {"quality": 90, "method": 2},
 }
+
+
+def as_pixels(picture: NDArray[np.float32]) -> Pixels:
+    """(3, side, side) in about [-1, 1] to (side, side, 3) bytes, clipped and rounded."""
+    values = picture + 1  # in place from here on, and a channel at a time: half the time
+    values *= 127.5
+    np.clip(np.rint(values, out=values), 0, 255, out=values)
+    pixels = np.empty((*picture.shape[1:], 3), np.uint8)
+    for channel, plane in enumerate(values):
+        pixels[:, :, channel] = plane
+    return pixels
 
 
 def grid(images: Sequence[Pixels]) -> Pixels:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twinserve.bundle.images import Pixels, as_pixels
 from twinserve.bundle.latents import latent, noise
 from twinserve.bundle.layers import Array, Node, constant
 from twinserve.bundle.openvino_runtime import openvino
@@ -36,7 +37,6 @@ LARGEST_WEIGHT = 127
 
 Inputs = Mapping[str, Array]
 Integers = NDArray[np.int8]
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _observed(graph: Any, inputs: Sequence[Inputs]) -> _Observed:
     pictures, sampled = [], []
     for values in inputs:
         picture, *features = request.infer(dict(values)).to_tuple()
-        pictures.append(_pixels(picture[0]))
+        pictures.append(as_pixels(picture[0]))
         sampled.append([np.array(layer) for layer in features])
     layers = (np.concatenate(layer, axis=1) for layer in zip(*sampled, strict=True))
     return _Observed(pictures, dict(zip(names, layers, strict=True)))
@@ -225,7 +225,7 @@ def _worst_db(
     request = _compiled(graph).create_infer_request()
     worst_db = math.inf
     for values, pixels in zip(inputs, wanted, strict=True):
-        worst_db = min(worst_db, psnr_db(_pixels(request.infer(dict(values))[0][0]), pixels))
+        worst_db = min(worst_db, psnr_db(as_pixels(request.infer(dict(values))[0][0]), pixels))
         if worst_db < least_db:
             break
     return worst_db
@@ -339,8 +339,3 @@ def _constant_of(output: Any) -> Array:
 
 def _scalar(value: float) -> Node:
     return openvino().opset13.constant(np.array(value, np.float32))
-
-
-def _pixels(picture: Array) -> Pixels:
-    pixels: Pixels = np.clip(np.rint((picture + 1) * 127.5), 0, 255).astype(np.uint8)
-    return pixels

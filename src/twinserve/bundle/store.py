@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from twinserve.bundle.bundle import (
     GRAPH,
     Bundle,
     BundleFacts,
+    Network,
     read_bundle,
     read_facts,
+    read_network,
     write_bundle,
 )
 from twinserve.bundle.cpu import has_int8
@@ -90,7 +93,7 @@ def default_model() -> str:
     return FALLBACK
 
 
-def integer_graph(bundle: Bundle) -> Any:
+def integer_network(bundle: Bundle) -> Network:
     """The bundle's graph with as many convolutions in int8 as its pictures allow.
 
     It is calibrated on first use, which takes seconds to a minute, and kept in the cache.
@@ -104,15 +107,17 @@ def integer_graph(bundle: Bundle) -> Any:
         )
     from twinserve.bundle.quantise import quantised
 
-    name = f"{bundle.facts.content_hash[:16]}-openvino-{openvino().get_version().split('-')[0]}"
+    version = openvino().get_version().split("-")[0]
+    name = f"{bundle.facts.content_hash[:16]}-{REVISION}-openvino-{version}"
     kept = cache_folder() / "int8" / name / GRAPH
     if kept.is_file():
-        with suppress(RuntimeError):  # damaged: made again
-            return openvino().Core().read_model(kept)
+        with suppress(OSError, RuntimeError, ValueError):  # damaged: made again
+            return read_network(kept)
     pictures = FEW_PICTURES if bundle.facts.resolution >= LARGE else MANY_PICTURES
     graph = quantised(bundle.graph, pictures).graph
     _keep(graph, kept)
-    return graph
+    # What stayed a float is still the bundle's own.
+    return Network(graph, bundle.network.weights)
 
 
 def user_folder() -> Path:
@@ -170,11 +175,12 @@ def _random_bundle(model: str) -> Bundle:
 
 def _full_size_bundle() -> Bundle:
     folder = cache_folder() / f"{FULL_SIZE}-{REVISION}"
-    if (folder / FACTS).is_file():
-        try:
-            return read_bundle(folder)
-        except BundleError:
-            pass  # a cache may be damaged or of another version: make it again
+    with suppress(BundleError):  # not there yet, or damaged: it is made (again)
+        return Bundle(read_facts(folder), path=folder, remake=partial(_made_full_size, folder))
+    return _made_full_size(folder)
+
+
+def _made_full_size(folder: Path) -> Bundle:
     weights = pgan.random_weights(512, FULL_SIZE_LATENT, FULL_SIZE_MAPS)
     facts, graph = bundle_facts(FULL_SIZE), pgan.graph(weights, FULL_SIZE)
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from twinserve.bundle.engine import Arithmetic, Engine, Pixels, as_pixels
-from twinserve.bundle.images import ImageFormat, encode, grid
+from twinserve.bundle.engine import Arithmetic, Engine
+from twinserve.bundle.images import ImageFormat, Pixels, as_pixels, encode, grid
 from twinserve.bundle.latents import LARGEST_SEED, latent, noise
 from twinserve.bundle.layers import Array
 from twinserve.bundle.store import default_model, open_bundle

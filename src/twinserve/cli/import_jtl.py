@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -141,17 +142,9 @@ def command(
     )
     logs = {side: open_jtl(path, options) for side, path in sides.items()}
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
-    weights = [path.stat().st_size / BYTES_A_ROW for path in sides.values()]
-    before = dict(zip(sides, (0.0, weights[0]), strict=True))
-    with progress("Import", max(sum(weights), 1.0)) as meter:
+    with _shown(sides) as on_rows:
         started_ms, files = import_samples(
-            run.samples,
-            logs,
-            labels=frozenset(labels),
-            warmup_s=warmup,
-            on_rows=lambda side, rows: meter.update(
-                min(before[side] + rows, 0.99 * sum(weights)), f"{side}: {rows:,} rows"
-            ),
+            run.samples, logs, labels=frozenset(labels), warmup_s=warmup, on_rows=on_rows
         )
     write_logs(
         run.manifest,
@@ -169,6 +162,17 @@ def command(
         click.echo(f"{side}: {log.rows:,} requests from {log.file} ({log.format})", err=True)
     for line in format_verdict(analyse(run), run):
         click.echo(line)
+
+
+@contextmanager
+def _shown(sides: Mapping[str, Path]) -> Iterator[Callable[[str, int], None]]:
+    """A bar over both logs; how many rows they have is guessed from their sizes."""
+    guessed = [path.stat().st_size / BYTES_A_ROW for path in sides.values()]
+    before = dict(zip(sides, (0.0, guessed[0]), strict=True))
+    with progress("Import", max(sum(guessed), 1.0)) as meter:
+        yield lambda side, rows: meter.update(
+            min(before[side] + rows, 0.99 * sum(guessed)), f"{side}: {rows:,} rows"
+        )
 
 
 def _sides(container: Path | None, function: Path | None, named: Sequence[str]) -> dict[str, Path]:

@@ -35,15 +35,15 @@ NEEDED = ("timeStamp", "elapsed")
 
 # What files without a header line hold by default, newest JMeter first; told apart by how many.
 _NOT_BY_DEFAULT = {"Filename", "Encoding", "SampleCount", "ErrorCount", "Hostname"}
-_DEFAULT_5 = tuple(name for name in ORDER if name not in _NOT_BY_DEFAULT)
-_DEFAULT_4 = tuple(name for name in _DEFAULT_5 if name != "URL")
+JMETER_5 = tuple(name for name in ORDER if name not in _NOT_BY_DEFAULT)
+_DEFAULT_4 = tuple(name for name in JMETER_5 if name != "URL")
 _DEFAULT_3 = tuple(name for name in _DEFAULT_4 if name != "sentBytes")
 _NOT_IN_2 = {"failureMessage", "sentBytes", "URL", "IdleTime", "Connect"}
-_DEFAULT_2_THREADS = tuple(name for name in _DEFAULT_5 if name not in _NOT_IN_2)
+_DEFAULT_2_THREADS = tuple(name for name in JMETER_5 if name not in _NOT_IN_2)
 _DEFAULT_2 = tuple(name for name in _DEFAULT_2_THREADS if not name.endswith("Threads"))
 HEADERLESS = {
     len(columns): columns
-    for columns in (_DEFAULT_5, _DEFAULT_4, _DEFAULT_3, _DEFAULT_2_THREADS, _DEFAULT_2)
+    for columns in (JMETER_5, _DEFAULT_4, _DEFAULT_3, _DEFAULT_2_THREADS, _DEFAULT_2)
 }
 
 # Other names, in lower case without anything but letters and digits; JMeter's XML attributes among

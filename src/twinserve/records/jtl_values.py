@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twinserve.records.jtl_columns import JMETER_5
 from twinserve.records.jtl_row import JtlRow
 from twinserve.records.jtl_times import ALLOWED, Reader
 
 A_TIME = "a time in milliseconds, 0 or more"
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 # The columns from which a row is made, in the order that :func:`row_reader` expects.
-READ = (
-    "timeStamp",
-    "elapsed",
-    "label",
-    "responseCode",
-    "responseMessage",
-    "threadName",
-    "dataType",
-    "success",
-    "failureMessage",
-    "bytes",
-    "sentBytes",
-    "grpThreads",
-    "allThreads",
-    "URL",
-    "Latency",
-    "IdleTime",
-    "Connect",
-    "SampleCount",
-)
+READ = (*JMETER_5, "SampleCount")
 
 
 class BadValue(ValueError):

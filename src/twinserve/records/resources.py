@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinserve.errors import RecordError
 from twinserve.records.lines import CsvWriter, whole_lines
 
 if TYPE_CHECKING:
@@ -59,20 +60,27 @@ def read_resources(path: Path) -> pl.DataFrame:
     some, which are null then."""
     import polars as pl
 
-    types = {
-        "at_ms": pl.Float64,
-        "side": pl.String,
-        "instance": pl.String,
-        "cpu_percent": pl.Float64,
-        "memory_mib": pl.Float64,
-        "busy_requests": pl.Int64,
-        "threads": pl.Int64,
-        "cpu_limit": pl.Float64,
-        "memory_limit_mib": pl.Float64,
-        "nr_periods": pl.Int64,
-        "nr_throttled": pl.Int64,
-        "throttled_usec": pl.Int64,
-    }
+    types = _types()
     rows = pl.read_csv(whole_lines(path), schema_overrides=types)
     missing = [name for name in COLUMNS if name not in rows.columns]
     return rows.with_columns(pl.lit(None, types[name]).alias(name) for name in missing)
+
+
+def readings_if_any(path: Path) -> pl.DataFrame:
+    """The same, without a row where a run was cut off before its first reading: readings are worth
+    having and not needed."""
+    import polars as pl
+
+    try:
+        return read_resources(path)
+    except RecordError:
+        return pl.DataFrame(schema=_types())
+
+
+def _types() -> dict[str, type[pl.DataType]]:
+    import polars as pl
+
+    numbers = ("at_ms", "cpu_percent", "memory_mib", "cpu_limit", "memory_limit_mib")
+    types: dict[str, type[pl.DataType]] = dict.fromkeys(COLUMNS, pl.Int64)
+    types |= dict.fromkeys(numbers, pl.Float64) | dict.fromkeys(("side", "instance"), pl.String)
+    return types

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinserve.records.jtl_columns import JMETER_5
 from twinserve.records.lines import CsvWriter, whole_lines
 
 if TYPE_CHECKING:
@@ -26,25 +27,6 @@ class Phase(StrEnum):
     LOG = "log"
 
 
-JMETER_COLUMNS = (
-    "timeStamp",
-    "elapsed",
-    "label",
-    "responseCode",
-    "responseMessage",
-    "threadName",
-    "dataType",
-    "success",
-    "failureMessage",
-    "bytes",
-    "sentBytes",
-    "grpThreads",
-    "allThreads",
-    "URL",
-    "Latency",
-    "IdleTime",
-    "Connect",
-)
 OUR_COLUMNS = (
     "side",
     "phase",
@@ -62,10 +44,10 @@ OUR_COLUMNS = (
     "cold_ms",
     "instance",
 )
-COLUMNS = JMETER_COLUMNS + OUR_COLUMNS
+COLUMNS = JMETER_5 + OUR_COLUMNS
 # JMeter opens a file with further columns where these are named as its own sample variables are: in
 # quotes, which CSV readers take off.
-HEADER = ",".join((*JMETER_COLUMNS, *(f'"{name}"' for name in OUR_COLUMNS)))
+HEADER = ",".join((*JMETER_5, *(f'"{name}"' for name in OUR_COLUMNS)))
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from twinserve.analysis.comparison import Comparison
-from twinserve.errors import RecordError
 from twinserve.records.events import read_events
 from twinserve.records.lines import replace_file
 from twinserve.records.logs import is_logs, read_logs
 from twinserve.records.manifest import read_manifest
-from twinserve.records.resources import read_resources
+from twinserve.records.resources import readings_if_any
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import read_samples
 from twinserve.report.charts import chart, png, svg
@@ -36,7 +33,7 @@ def write_report(run: RunDirectory, comparison: Comparison) -> Path:
     if is_logs(run.manifest):
         return _write_log_report(run, comparison)
     manifest = read_manifest(run.manifest)
-    samples, resources = read_samples(run.samples), _readings(run.resources)
+    samples, resources = read_samples(run.samples), readings_if_any(run.resources)
     figures = {
         measure.stem: figure_data(measure, manifest, samples, resources) for measure in FIGURES
     }
@@ -57,17 +54,6 @@ def _write(
     _write_figures(run.figures, svgs)
     replace_file(run.report, format_page(setting, comparison, figures, svgs).encode())
     return run.report
-
-
-def _readings(path: Path) -> pl.DataFrame:
-    """The run's readings; no rows where a run was cut off before its first one."""
-    try:
-        return read_resources(path)
-    except RecordError:
-        numbers = ("at_ms", "cpu_percent", "memory_mib")
-        return pl.DataFrame(
-            schema={"side": pl.String, "instance": pl.String} | dict.fromkeys(numbers, pl.Float64)
-        )
 
 
 def _write_figures(folder: Path, svgs: dict[str, str]) -> None:

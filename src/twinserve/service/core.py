@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from twinserve.bundle.engine import ImageGenerator, Pixels
-from twinserve.bundle.images import ImageFormat, encode, grid
+from twinserve.bundle.engine import ImageGenerator
+from twinserve.bundle.images import ImageFormat, Pixels, encode, grid
 from twinserve.bundle.openvino_runtime import openvino
 from twinserve.errors import InvalidField, MethodNotAllowed, NotFound, TwinserveError
 from twinserve.service.models import ServedModels, models_of_environment
