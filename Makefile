@@ -4,7 +4,8 @@ PIP = .venv/bin/python -m pip install --quiet --constraint constraints.txt
 SOURCES = $(shell git ls-files 'src/*.py' 'tests/*.py' 'benchmarks/*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format bench-cold-start bench-gateway bench-model bench-statistics clean
+.PHONY: help demo up test check format chaos bench-aa bench-cold-start bench-gateway bench-load \
+    bench-model bench-prediction bench-simulate bench-statistics clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -28,27 +29,42 @@ format: .venv/test ## Put the code into shape
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+chaos: .venv/test ## Break instances, gateways and disks under 50 users; print what was lost
+	.venv/bin/python benchmarks/chaos.py
+
+bench-aa: .venv/demo ## The same server on both sides, 200 times: how often a winner is named
+	.venv/bin/python benchmarks/aa_servers.py
+
 bench-cold-start: .venv/demo ## From spawn to the first answer, taken apart, against a bare import
 	.venv/bin/python benchmarks/cold_start.py
 
 bench-gateway: .venv/demo ## What the gateway adds to a request, and how many it carries
 	.venv/bin/python benchmarks/gateway_overhead.py
 
+bench-load: .venv/test ## The load generator: truth, speed beside Locust and JMeter, a million rows
+	.venv/bin/python benchmarks/load_speed.py
+
 bench-model: .venv/test ## 512x512 on one core against the published way of serving
 	.venv/bin/python benchmarks/model_speed.py
 
-bench-statistics: .venv/demo ## Coverage of every interval over many seeded runs
+bench-prediction: .venv/test ## A calibrated simulation predicts a live run that it has not seen
+	.venv/bin/python benchmarks/simulation_prediction.py
+
+bench-simulate: .venv/test ## The simulation beside simfaas: the same cold starts, how much faster
+	.venv/bin/python benchmarks/simulation.py
+
+bench-statistics: .venv/demo ## Coverage, false winners and power of the statistics
 	.venv/bin/python benchmarks/interval_coverage.py
 
 clean: ## Remove the environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .venv/demo: pyproject.toml constraints.txt packages/faces/pyproject.toml | .venv/bin/python
-	$(PIP) --editable '.[lab]' ./packages/faces
+	$(PIP) --editable '.[lab,simulate]' ./packages/faces
 	touch $@
 
 .venv/test: .venv/demo
-	$(PIP) --editable '.[lab,train,containers]' --group test
+	$(PIP) --editable '.[lab,train,containers,simulate,cloud]' --group test
 	touch $@
 
 .venv/bin/python:

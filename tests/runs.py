@@ -17,15 +17,16 @@ from twinserve.records.manifest import (
     Manifest,
     ModelFacts,
     RunState,
-    Workload,
     write_manifest,
 )
 from twinserve.records.resources import ResourceRow, ResourceWriter
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import Phase, Sample, SampleWriter
+from twinserve.workload import Ask, ClosedLoop, Workload
 
 EPOCH_MS = 1_790_000_000_000.0
 GAP_US = 500_000  # between blocks
+CONTRAST = "contrast"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Shape:
     drift: float = 0.0  # 0.5: half as long again at the end of the run
     pause_s: float = 0.0  # a pause of the users that the workload does not declare
     block_sigma: float = 0.01
+    repeat_sigma: float = 0.0  # what an instance gets at its start and keeps until its end
 
 
 EQUAL = EqualityResult(4, 4, "4 of 4 requests gave equal pixels")
@@ -47,8 +49,8 @@ DEFAULT_SHAPES = (Shape(median_ms=100.0), Shape(median_ms=75.0))
 
 @dataclass
 class _Scene:
-    names: Sequence[str]
-    shapes: Mapping[str, Shape]
+    names: Sequence[str]  # of the two sides
+    shapes: Mapping[str, Shape]  # of all series: the contrast has one as well
     users: int
     images: int
     think_s: float
@@ -57,6 +59,14 @@ class _Scene:
     samples: SampleWriter
     blocks: list[Block] = field(default_factory=list)
     now_us: int = 0
+    luck: dict[str, float] = field(default_factory=dict)  # of the instances of this repeat
+
+    def begin_repeat(self) -> None:
+        self.luck = {
+            name: float(np.exp(self.rng.normal(0, shape.repeat_sigma)))
+            for name, shape in self.shapes.items()
+            if shape.repeat_sigma
+        }
 
 
 def write_run(
@@ -74,28 +84,45 @@ def write_run(
     state: RunState = RunState.COMPLETE,
     finished_blocks: int | None = None,
     resources: bool = True,
+    contrast: Shape | None = None,
+    repeats: int = 1,
 ) -> RunDirectory:
     """Write a run of ``blocks`` blocks a side; the slower side has about ``rows`` rows a block.
 
     ``finished_blocks`` cuts the run off after so many blocks (of both sides together): the rows of
-    the next block are there, the block itself is not in the manifest.
+    the next block are there, the block itself is not in the manifest. ``contrast`` is how the
+    matched contrast behaves, where there is one; ``repeats`` starts all of them anew.
     """
     run = RunDirectory.create(path)
     rng = np.random.default_rng(seed)
     behaviour = dict(zip(sides, shapes, strict=True))
+    behaviour |= {CONTRAST: contrast} if contrast else {}
     block_us = round(1000 * rows / users * max(s.median_ms + 1000 * think_s for s in shapes))
     with SampleWriter(run.samples) as writer:
         scene = _Scene(sides, behaviour, users, images, think_s, block_us, rng, writer)
         _write_unmeasured(scene)
-        for index, side in enumerate(_order(sides, blocks, rng)):
+        length = len(behaviour) * blocks  # of a repeat
+        for index, side in enumerate(_order(list(behaviour), blocks * repeats, rng)):
             if finished_blocks is not None and index > finished_blocks:
                 break
-            _write_block(scene, index, side, share=index / max(2 * blocks - 1, 1))
+            if index % length == 0:
+                scene.begin_repeat()
+            share = index % length / max(length - 1, 1)
+            _write_block(scene, index, side, index // length, share)
     finished = scene.blocks if finished_blocks is None else scene.blocks[:finished_blocks]
     if resources:
         _write_resources(run, scene)
     _write_events(run, scene)
-    workload = Workload("quick", users, think_s, blocks, block_us / 1e6, 1.0, images, seed)
+    workload = Workload(
+        profile="quick",
+        arrivals=ClosedLoop(users=users, think_s=think_s),
+        mix=(Ask(images=images),),
+        blocks=blocks,
+        block_s=block_us / 1e6,
+        warmup_s=1.0,
+        seed=seed,
+        repeats=repeats,
+    )
     write_manifest(run.manifest, _manifest(scene, workload, equality, state, finished))
     return run
 
@@ -117,11 +144,11 @@ def _write_unmeasured(scene: _Scene) -> None:
             scene.now_us = done_us
 
 
-def _write_block(scene: _Scene, index: int, side: str, share: float) -> None:
+def _write_block(scene: _Scene, index: int, side: str, repeat: int, share: float) -> None:
     """A closed loop: whoever is free first sends the next request, until the block's time is up."""
     shape = scene.shapes[side]
     level_us = 1000 * shape.median_ms * (1 + shape.drift * share)
-    level_us *= float(np.exp(scene.rng.normal(0, shape.block_sigma)))
+    level_us *= float(np.exp(scene.rng.normal(0, shape.block_sigma))) * scene.luck.get(side, 1.0)
     start_us = end_us = scene.now_us + GAP_US
     free_us = start_us + np.arange(scene.users) * 200
     sent = 0
@@ -147,7 +174,8 @@ def _write_block(scene: _Scene, index: int, side: str, share: float) -> None:
         free_us[user] = done_us + 50 + round((scene.think_s + shape.pause_s) * 1e6)
         end_us = max(end_us, done_us)
         sent += 1
-    scene.blocks.append(Block(index, index // len(scene.names), side, start_us, end_us))
+    pair = index // len(scene.shapes)
+    scene.blocks.append(Block(index, pair, side, start_us, end_us, repeat))
     scene.now_us = end_us
 
 
@@ -237,9 +265,17 @@ def _manifest(
             name: Deployment(name, kind, "pgan-64", concurrency=80 if kind is kinds[0] else 1)
             for name, kind in zip(scene.names, kinds, strict=True)
         },
+        contrast=_contrast(scene),
         cap="1 instance a side: 2 cores, one kept for the load generator",
         model=ModelFacts("pgan-64", "0" * 64, 64, "non-commercial research only", False),
         workload=workload,
         equality=equality,
         blocks=finished,
     )
+
+
+def _contrast(scene: _Scene) -> Deployment | None:
+    """The container with the function's settings."""
+    if CONTRAST not in scene.shapes:
+        return None
+    return Deployment(CONTRAST, Kind.CONTAINER, "pgan-64", concurrency=1)

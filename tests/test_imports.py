@@ -10,7 +10,10 @@ import pytest
 
 import twinserve
 
-HEAVY = ("torch", "safetensors", "polars", "altair", "vl_convert", "scipy", "openvino_telemetry")
+HEAVY = (
+    *("torch", "safetensors", "polars", "altair", "vl_convert", "scipy", "openvino_telemetry"),
+    *("numba", "kubernetes", "yaml", "docker"),
+)
 SERVING = ("twinserve.service.container", "twinserve.service.function", "twinserve.runtime")
 
 
@@ -57,6 +60,14 @@ def test_a_started_core_imports_nothing_heavy() -> None:
         "models import",
         "models pull",
         "models evaluate",
+        "deploy",
+        "deploy cloud-run",
+        "deploy cloud-functions",
+        "deploy knative",
+        "deploy kubernetes",
+        "cost",
+        "simulate",
+        "calibrate",
     ],
 )
 def test_help_imports_nothing_heavy_and_shows_an_example(verb: str) -> None:

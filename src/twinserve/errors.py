@@ -15,6 +15,7 @@
     +-- RecordError                exit 1, HTTP 500   a run directory cannot be read
     +-- TrainingError              exit 1, HTTP 500   training cannot start or go on
     +-- RuntimeFailure             exit 1, HTTP 503   an instance or gateway cannot do its work
+    +-- CloudError                 exit 1, HTTP 502   a cloud or cluster refuses or is away
 
 A class builds its own message: what happened, with which value, and what to do. Only the Flask,
 functions-framework and command-line edges translate these into statuses and exit codes.
@@ -109,6 +110,11 @@ class TrainingError(TwinserveError):
 class RuntimeFailure(TwinserveError):
     http_status = 503
     title = "Deployment cannot answer"
+
+
+class CloudError(TwinserveError):
+    http_status = 502
+    title = "Cloud or cluster cannot do it"
 
 
 def _shown(value: object, limit: int = 80) -> str:

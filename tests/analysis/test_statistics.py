@@ -148,8 +148,8 @@ def test_a_block_whose_requests_all_failed_changes_nothing():
         (-12.0, -2.0, Finding.SECOND),
         (-2.0, 12.0, Finding.INCONCLUSIVE),
         (0.0, 12.0, Finding.INCONCLUSIVE),
-        (None, 5.0, Finding.INCONCLUSIVE),
-        (None, None, Finding.INCONCLUSIVE),
+        (None, 5.0, Finding.UNDETERMINED),
+        (None, None, Finding.UNDETERMINED),
     ],
 )
 def test_a_difference_is_named_by_its_interval_alone(low, high, finding):

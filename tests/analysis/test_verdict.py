@@ -158,3 +158,28 @@ def test_the_objective_is_the_callers():
     verdict = decide(strict)
     assert verdict.choice == "neither"
     assert "within 50 ms" in verdict.rule
+
+
+@pytest.mark.parametrize(
+    ("blocks", "unit", "said"),
+    [
+        ((6, 20), "block", "6 blocks a side do not rule out a slow mode"),
+        ((9, 9), "repeat", "9 repeats a side do not rule out a slow mode"),
+        ((10, 10), "block", None),
+        ((5, 5), "block", None),  # undetermined anyway
+    ],
+)
+def test_few_blocks_do_not_rule_out_a_rare_slow_mode(blocks, unit, said):
+    first, second = (
+        replace(candidate(name, 100.0), blocks=count)
+        for name, count in zip(("kettle", "toaster"), blocks, strict=True)
+    )
+    reasons = decide(replace(evidence(unit=unit), first=first, second=second)).reasons
+    found = [reason for reason in reasons if "slow mode" in reason]
+    assert found == [] if said is None else found[0].startswith(said)
+
+
+def test_of_two_logs_nothing_is_said_of_slow_modes():
+    first, second = (replace(candidate(name, 100.0), blocks=6) for name in ("kettle", "toaster"))
+    logs = decide(replace(evidence(allowance=0.15), first=first, second=second))
+    assert not any("slow mode" in reason for reason in logs.reasons)

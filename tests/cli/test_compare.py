@@ -22,17 +22,21 @@ from twinserve.records.run import RunDirectory
 from twinserve.records.samples import Phase, read_samples
 
 WORDS = ("compare", "--model", "random-16", "--duration", "10", "--users", "3")
+ALONE = ("--no-contrast",)  # a third of the time
 
 
 class Running:
     """A ``twinserve compare`` under way."""
 
-    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, prefix: Sequence[str] = (), options: Sequence[str] = ALONE
+    ) -> None:
         self.run = RunDirectory(folder / "run")
+        words = [*WORDS, *options, "--out", str(self.run.path)]
         self.errors = folder / "stderr"
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "twinserve", *WORDS, "--out", str(self.run.path)],
+                [*prefix, sys.executable, "-m", "twinserve", *words],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -73,7 +77,7 @@ def test_compare_writes_a_whole_run_and_connects_to_loopback_only(
     tmp_path: Path, traced: ModuleType
 ) -> None:
     trace = tmp_path / "trace"
-    running = Running(tmp_path, traced.prefix(trace, required=False))
+    running = Running(tmp_path, traced.prefix(trace, required=False), options=())
     out = running.end()
     assert running.process.returncode == 0, running.errors.read_text()
     run = running.run
@@ -87,9 +91,10 @@ def test_compare_writes_a_whole_run_and_connects_to_loopback_only(
     assert manifest.state is RunState.COMPLETE
     assert manifest.equality is not None
     assert manifest.equality.equal == manifest.equality.requests > 0
-    assert [block.index for block in manifest.blocks] == list(range(20))
+    assert [block.index for block in manifest.blocks] == list(range(30))
     assert "1 instance" in manifest.cap
     comparison = read_comparison(run.comparison)
+    assert_contrast_stands_beside_the_sides(running)
     frame = read_samples(run.samples)
     for side in manifest.sides:
         rows = frame.filter((frame["side"] == side) & (frame["phase"] == "block"))
@@ -106,6 +111,30 @@ def test_compare_writes_a_whole_run_and_connects_to_loopback_only(
         assert cold["phase"].unique().to_list() == ["equality"]
     assert {gate.name for gate in comparison.gates} >= {"equality", "load", "errors"}
     assert run.report.stat().st_size > 10_000
+
+
+def assert_contrast_stands_beside_the_sides(running: Running) -> None:
+    """The container at the function's one request at a time, in every group of blocks."""
+    manifest = read_manifest(running.run.manifest)
+    assert manifest.sides == ("container", "function")
+    assert manifest.contrast is not None
+    assert (manifest.contrast.kind, manifest.contrast.concurrency) == ("container", 1)
+    for pair in range(10):
+        group = [block.side for block in manifest.blocks if block.pair == pair]
+        assert sorted(group) == ["container", "contrast", "function"]
+    comparison = read_comparison(running.run.comparison)
+    assert set(comparison.deployments) == set(comparison.sides) == set(manifest.sides)
+    assert comparison.contrast is not None
+    assert comparison.contrast.summary.requests > 0
+    split = comparison.contrast.splits["p95"]
+    parts = split.settings.estimate + split.serving_stack.estimate
+    assert parts == pytest.approx(split.whole.estimate)
+    assert 'id="contrast"' in running.run.report.read_text()
+    said = running.errors.read_text()
+    assert "--no-contrast leaves it out" in said
+    assert "and as many of the contrast" in said
+    assert "This takes about 36 s." in said
+    assert "Detectable" in said
 
 
 def test_two_deployments_of_one_kind_are_compared_by_their_names(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from twinserve.records.manifest import RunState, read_manifest
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import Phase, read_samples
 
-WORDS = ("compare", "--model", "random-16", "--duration", "20", "--users", "3")
+WORDS = ("compare", "--model", "random-16", "--duration", "20", "--users", "3", "--no-contrast")
 
 
 class Running:

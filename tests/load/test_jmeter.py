@@ -12,6 +12,7 @@ from twinserve.load.jmeter import _Rows
 from twinserve.load.jmeter_home import find_jmeter
 from twinserve.load.jmeter_plan import (
     Place,
+    check_can_run,
     groups,
     host_of,
     place_of,
@@ -20,11 +21,17 @@ from twinserve.load.jmeter_plan import (
     write_plan,
 )
 from twinserve.load.plan import draw_blocks
-from twinserve.load.profiles import PROFILES
 from twinserve.records.samples import Phase
+from twinserve.workload import Ask, ClosedLoop, Poisson
+from twinserve.workload.profiles import profile
 
 URLS = {"left & right": "http://127.0.0.1:8081", "other": "https://example.org/base/"}
-QUICK = msgspec.structs.replace(PROFILES["quick"], blocks=3, think_s=0.25, images=2)
+QUICK = msgspec.structs.replace(
+    profile("quick"),
+    arrivals=ClosedLoop(users=4, think_s=0.25),
+    mix=(Ask(images=2),),
+    blocks=3,
+)
 
 
 def plan(**options):
@@ -163,3 +170,33 @@ def test_missing_java_is_said(tmp_path):
         find_jmeter(str(tmp_path), {"PATH": "/nowhere"})
     with pytest.raises(UsageError, match=r"none in JAVA_HOME \(/nowhere\)"):
         find_jmeter(str(tmp_path), {"PATH": "/usr/bin", "JAVA_HOME": "/nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"arrivals": Poisson(rate_rps=2)}, "its requests are due whether earlier ones are"),
+        ({"arrivals": ClosedLoop(users=2, ramp_s=1.0)}, "its users ramp up"),
+        ({"mix": (Ask(), Ask(images=2))}, "it mixes several kinds of request"),
+        ({"mix": (Ask(format="png"),)}, "it asks for more than images in JSON"),
+        ({"concurrent": True}, "both sides are loaded at the same time"),
+        ({"cold": True}, "it waits for deployments without an instance"),
+    ],
+)
+def test_what_a_plan_cannot_say_is_refused(changes, said):
+    with pytest.raises(UsageError, match=f"'quick' is not for --load-tool jmeter: {said}"):
+        check_can_run(msgspec.structs.replace(QUICK, **changes))
+
+
+def test_a_plan_of_a_repeat_has_blocks_and_an_order_of_its_own():
+    names = list(URLS)
+    first, second = groups(names, QUICK), groups(names, QUICK, repeat=1)
+    assert [g.block for g in second if g.block >= 0] == [6, 7, 8, 9, 10, 11]
+    assert {g.pair for g in second if g.block >= 0} == {3, 4, 5}
+    assert [g.side for g in first][:2] == [g.side for g in second][:2] == names
+
+
+def test_three_series_have_three_groups_a_pair():
+    drawn = groups(["a", "b", "contrast"], QUICK)
+    assert [g.side for g in drawn if g.block < 0] == ["a", "b", "contrast"]
+    assert len(drawn) == 3 + 9

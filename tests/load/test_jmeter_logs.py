@@ -11,9 +11,9 @@ import pytest
 
 from twinserve.load.jmeter_home import JMeter
 from twinserve.load.jmeter_plan import write_plan
-from twinserve.load.profiles import PROFILES
 from twinserve.records.jtl import open_jtl
 from twinserve.records.jtl_row import JtlOptions, JtlSeen, Stamps
+from twinserve.workload.profiles import profile
 
 STYLES = {
     "default": (),
@@ -57,7 +57,7 @@ def url() -> Iterator[str]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_log_of_each_style_is_read(jmeter: JMeter, style: str, url: str, tmp_path: Path) -> None:
-    workload = msgspec.structs.replace(PROFILES["quick"], blocks=1, block_s=2.0, warmup_s=0.0)
+    workload = msgspec.structs.replace(profile("quick"), blocks=1, block_s=2.0, warmup_s=0.0)
     plan, log = tmp_path / "plan.jmx", tmp_path / "log.jtl"
     plan.write_bytes(write_plan({"a": url, "b": url}, workload, 2))
     settings = [

@@ -61,6 +61,7 @@ def test_server_timing_is_read_and_entries_of_one_name_add_up() -> None:
     (outcome,) = asyncio.run(asked(answering(HEAD, b"body")))
     sample = outcome.sample
     assert (sample.process_ms, sample.queue_ms, sample.cold_ms) == (12.5, 3.25, 800)
+    assert sample.instance_queue_ms == 1.25  # of 3.25: the rest is the gateway's
     assert sample.instance == "function-1"
 
 

@@ -1,6 +1,8 @@
 """Records survive a writer that dies at any moment, and read back what was written."""
 
 import csv
+import json
+from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -61,15 +63,44 @@ def test_a_row_is_jmeters_first_and_exact_behind(tmp_path: Path) -> None:
     with path.open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert tuple(row)[: len(JMETER_5)] == JMETER_5
-    assert (row["elapsed"], row["Latency"], row["Connect"]) == ("21", "20", "0")
+    assert (row["elapsed"], row["Latency"], row["Connect"]) == ("22", "20", "0")
     assert (row["timeStamp"], row["success"], row["threadName"]) == (
         "1790000001000",
         "true",
         "function 1-2",
     )
     frame = read_samples(path)
-    assert frame.select("elapsed_ms", "latency_ms", "connect_ms").row(0) == (21.25, 20.0, 0.5)
+    assert frame.select("elapsed_ms", "latency_ms", "connect_ms").row(0) == pytest.approx(
+        (21.65, 20.4, 0.5)
+    )
     assert frame["cold_ms"].to_list() == [None]
+
+
+def test_waiting_to_be_sent_counts_as_waiting(tmp_path: Path) -> None:
+    late = replace(SAMPLE, due_us=500_000)
+    path = written(tmp_path / "samples.csv", late)
+    with path.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["timeStamp"], row["elapsed"], row["Latency"]) == ("1790000000500", "522", "520")
+    assert read_samples(path)["elapsed_ms"].to_list() == [521.65]
+
+
+def test_a_picture_is_bytes_in_jmeters_words(tmp_path: Path) -> None:
+    path = written(tmp_path / "samples.csv", SAMPLE, replace(SAMPLE, format="png"))
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["dataType"], row["format"]) for row in rows] == [("text", "json"), ("bin", "png")]
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "samples.csv", SAMPLE)
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    first_new = rows[0].index("format")
+    path.write_text("".join(f"{','.join(row[:first_new])}\n" for row in rows))
+    frame = read_samples(path)
+    assert "format" not in frame.columns
+    assert frame["elapsed_ms"].to_list() == [21.65]
 
 
 def test_a_failure_is_a_row_like_any_other(tmp_path: Path) -> None:
@@ -85,7 +116,7 @@ def test_a_failure_is_a_row_like_any_other(tmp_path: Path) -> None:
     assert frame["success"].to_list() == [True, False]
     assert frame["failureMessage"][1] == 'refused, "twice" over'
     assert frame["responseCode"][1] == "Non HTTP response code"
-    assert frame["latency_ms"].to_list() == [20.0, None]
+    assert frame["latency_ms"].to_list() == [pytest.approx(20.4), None]
 
 
 @given(st.integers(1, 400))
@@ -152,3 +183,19 @@ def test_a_manifest_that_cannot_be_read_says_why(
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(RecordError, match=said):
         read_manifest(tmp_path / "run.json")
+
+
+def test_a_manifest_of_schema_1_is_read(make_run: Callable[..., RunDirectory]) -> None:
+    run = make_run(blocks=2, users=3, think_s=0.25, images=2)
+    now = read_manifest(run.manifest)
+    fields = json.loads(run.manifest.read_text())
+    loop = fields["workload"].pop("arrivals")
+    (ask,) = fields["workload"].pop("mix")
+    for new in ("repeats", "concurrent", "cold"):
+        del fields["workload"][new]
+    fields["workload"] |= {"users": 3, "think_s": 0.25, "images": ask["images"]}
+    assert loop == {"kind": "closed", "users": 3, "think_s": 0.25, "ramp_s": 0.0}
+    fields["schema_version"] = 1
+    run.manifest.write_text(json.dumps(fields))
+    assert read_manifest(run.manifest).workload == now.workload
+    assert read_manifest(run.manifest).blocks == now.blocks

@@ -36,7 +36,7 @@ def opened(browser: Browser, run: RunDirectory, width: int, scheme: str) -> tupl
 def test_it_asks_for_nothing_but_itself(browser: Browser, whole_run: RunDirectory) -> None:
     page, asked = opened(browser, whole_run, 1200, "light")
     assert [url for url in asked if not url.startswith("data:")] == [page.url]
-    assert page.locator("figure svg").count() == 5
+    assert page.locator("figure svg").count() == 6
 
 
 @pytest.mark.parametrize("width", [360, 768, 1200])

@@ -15,6 +15,7 @@ from twinserve.report.place import (
     warning,
     workload_words,
 )
+from twinserve.workload import Ask, ClosedLoop
 
 
 @pytest.fixture
@@ -48,7 +49,12 @@ def test_each_state_but_complete_is_a_warning(
 
 def test_the_workload_is_told_in_words(manifest: Manifest) -> None:
     manifest.workload = msgspec.structs.replace(
-        manifest.workload, users=1, images=3, blocks=10, block_s=3.5, warmup_s=2.0, think_s=0.5
+        manifest.workload,
+        arrivals=ClosedLoop(users=1, think_s=0.5),
+        mix=(Ask(images=3),),
+        blocks=10,
+        block_s=3.5,
+        warmup_s=2.0,
     )
     told = workload_words(manifest)
     assert told.startswith("1 user at a time, each sending the next request 0.5 s later,")

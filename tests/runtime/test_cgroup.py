@@ -112,3 +112,21 @@ def test_what_is_gone_has_no_group_and_no_reading(version_2: tuple[Path, Path]) 
     assert group is not None
     next(root.glob("*/docker-*/cpu.stat")).unlink()
     assert group.read() is None
+
+
+@pytest.mark.parametrize("version", ["version_1", "version_2"])
+def test_a_quota_can_be_changed(version: str, request: pytest.FixtureRequest) -> None:
+    group = Cgroup.of(7, *request.getfixturevalue(version))
+    assert group is not None
+    assert group.can_hold
+    group.hold_to(2.0)
+    found = group.read()
+    assert found is not None
+    assert found.cpu_limit == 2.0
+
+
+def test_a_group_that_is_gone_cannot_be_held(tmp_path: Path) -> None:
+    group = Cgroup({}, tmp_path / "gone")
+    assert not group.can_hold
+    with pytest.raises(FileNotFoundError):
+        group.hold_to(1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ def test_instances_get_cpus_of_their_own_from_the_top(
 
 
 def test_limits_that_do_not_hold_are_said() -> None:
-    assert "pinned to 1 whole CPU;" in limits_sentence(SIDES["function"], can_pin=True)
+    said = limits_sentence(SIDES["function"], can_pin=True)
+    assert "pinned to 1 whole CPU, no more at its start and no less between requests" in said
+    plain = limits_sentence(replace(SIDES["function"], policy="knative"), can_pin=True)
+    assert "pinned to 1 whole CPU;" in plain
     assert "CPU is not enforced" in limits_sentence(SIDES["function"], can_pin=False)
     assert "4096 MiB is not enforced" in limits_sentence(SIDES["function"], can_pin=True)

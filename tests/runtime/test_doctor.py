@@ -100,3 +100,20 @@ def test_an_engine_that_is_missing_is_not_installed(monkeypatch: pytest.MonkeyPa
     assert by_name["CPU quota"].mark is Mark.NO
     assert by_name["browser"].mark is Mark.NO
     assert "Java and JMeter" in by_name["jmeter"].detail
+
+
+@pytest.mark.parametrize(
+    ("engines", "ours", "mark", "said"),
+    [
+        ([], True, Mark.NO, "plain processes get no start-up boost and keep their CPU"),
+        (["podman"], True, Mark.YES, "by podman: start-up boost, and next to no CPU between"),
+        (["docker"], False, Mark.PARTLY, "only where control groups are ours"),
+    ],
+)
+def test_cpu_by_the_moment_needs_an_engine_and_control_groups_that_are_ours(
+    engines: list[str], ours: bool, mark: Mark, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor.Cgroup, "is_ours", ours)
+    found = doctor._cpu_by_the_moment(engines)
+    assert found.mark is mark
+    assert said in found.detail

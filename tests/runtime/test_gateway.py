@@ -6,6 +6,7 @@ The gateway is the real one; the instance is a real process that can be told to 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from twinserve.runtime import gateway as gateway_module
 from twinserve.runtime import inbound, instances
 from twinserve.runtime.gateway import BODY_LIMIT, Gateway
 from twinserve.runtime.instances import InstanceLog, ProcessRunner
+from twinserve.runtime.patience import Patience
 from twinserve.scaling.policy import policy_named
 
 T = TypeVar("T")
@@ -46,10 +48,13 @@ def through_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 
 @asynccontextmanager
-async def opened(folder: Path, **fields: Any) -> AsyncIterator[tuple[Session, Gateway]]:
+async def opened(
+    folder: Path, patience: Patience | None = None, **fields: Any
+) -> AsyncIterator[tuple[Session, Gateway]]:
     log, events = InstanceLog(None), EventWriter(folder / "instances.jsonl")
     deployment = Deployment(CONTAINER, Kind.CONTAINER, "none", **{"max_instances": 1, **fields})
-    gateway = Gateway(deployment, ProcessRunner(log), events)
+    patience = patience or Patience()
+    gateway = Gateway(deployment, ProcessRunner(log), events, patience=patience)
     url = await gateway.open()
     try:
         async with Session(url, timeout=aiohttp.ClientTimeout(60)) as session:
@@ -170,9 +175,8 @@ def test_half_an_answer_ends_in_a_broken_connection(through_gateway: Any) -> Non
 
 
 def test_an_instance_that_never_answers_costs_a_504(
-    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+    through_gateway: Any,
 ) -> None:
-    monkeypatch.setattr(gateway_module, "ANSWER_WITHIN_S", 0.5)
 
     async def work(session: Session, gateway: Gateway) -> tuple[int, Any, object]:
         async with session.get("/hang") as answer:
@@ -180,7 +184,7 @@ def test_an_instance_that_never_answers_costs_a_504(
         await asyncio.sleep(0)
         return answer.status, problem, gateway.status()["in_flight"]
 
-    status, problem, in_flight = through_gateway(work)
+    status, problem, in_flight = through_gateway(work, patience=Patience(answer_s=0.5))
     assert status == 504
     assert "container-1" in problem["detail"]
     assert in_flight == 0
@@ -296,9 +300,8 @@ def test_bodies_that_take_too_much_memory_together_are_refused(
 
 
 def test_a_body_that_does_not_come_costs_no_place(
-    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+    through_gateway: Any,
 ) -> None:
-    monkeypatch.setattr(inbound, "BODY_WITHIN_S", 0.3)
 
     async def work(_: Session, gateway: Gateway) -> bytes:
         host, port = gateway._runner.addresses[0]
@@ -310,21 +313,77 @@ def test_a_body_that_does_not_come_costs_no_place(
         assert not gateway.status()["instances"]
         return text
 
-    text = through_gateway(work)
+    text = through_gateway(work, patience=Patience(request_s=0.3))
     assert text.startswith(b"HTTP/1.1 408 ")
     assert b"was not there within 0.3 s" in text
 
 
-def test_an_instance_that_hangs_is_replaced(
-    through_gateway: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_half_a_head_is_not_waited_for_forever(through_gateway: Any) -> None:
+    async def work(_: Session, gateway: Gateway) -> bytes:
+        reader, writer = await asyncio.open_connection(*gateway._runner.addresses[0])
+        writer.write(b"GET / HTTP/1.1\r\nHo")
+        text = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return text
+
+    assert through_gateway(work, patience=Patience(request_s=0.3)) == b""
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(through_gateway: Any) -> None:
+    async def work(_: Session, gateway: Gateway) -> Any:
+        with socket.create_connection(gateway._runner.addresses[0]) as client:
+            client.sendall(b"GET /chunked?400 HTTP/1.1\r\nHost: x\r\n\r\n")  # 28 MB
+            await until(lambda: gateway.status()["requests"]["broken"])
+        await until(lambda: not gateway.status()["in_flight"])  # it was still at work
+        return gateway.status()["requests"], gateway.status()["in_flight"]
+
+    requests, in_flight = through_gateway(work, patience=Patience(taken_s=0.3))
+    assert (requests["broken"], requests["left"], requests["here"], in_flight) == (1, 0, 0, 0)
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_it_whole(through_gateway: Any) -> None:
+    async def work(_: Session, gateway: Gateway) -> int:
+        host, port = gateway._runner.addresses[0]
+        reader, writer = await asyncio.open_connection(host, port, limit=1 << 16)
+        writer.write(b"GET /chunked?150 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        taken = 0
+        while piece := await reader.read(1 << 20):
+            taken += len(piece)
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+        return taken
+
+    assert through_gateway(work, patience=Patience(taken_s=0.3)) > 150 * 70_000
+
+
+def test_a_tick_that_fails_is_not_the_last_one(
+    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "ANSWER_WITHIN_S", 0.5)
+    async def work(session: Session, gateway: Gateway) -> Any:
+        said: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: said.append(str(what)))
+        with monkeypatch.context() as broken:
+            broken.setattr(gateway._fleet, "shrink", lambda: 1 / 0)
+            await until(lambda: said)
+        ready = asyncio.create_task(ask(session, "/"))
+        return said[0], (await ready)[0]
+
+    said, status = through_gateway(work)
+    assert "a tick failed" in said
+    assert "ZeroDivisionError" in said
+    assert status == 200
+
+
+def test_an_instance_that_hangs_is_replaced(through_gateway: Any, tmp_path: Path) -> None:
 
     async def work(session: Session, _: Gateway) -> Any:
         hung = await ask(session, "/hang")
         return hung[0], await ask(session, "/")
 
-    hung, (after, headers, _) = through_gateway(work, concurrency=1)
+    soon = Patience(answer_s=0.5)
+    hung, (after, headers, _) = through_gateway(work, patience=soon, concurrency=1)
     assert (hung, after, headers["X-Twinserve-Instance"]) == (504, 200, "container-2")
     events = read_events(tmp_path / "instances.jsonl")
     [stop] = [e for e in events if e.instance == "container-1" and e.event is EventKind.STOP]
@@ -332,9 +391,8 @@ def test_an_instance_that_hangs_is_replaced(
 
 
 def test_one_slow_answer_among_others_replaces_nothing(
-    through_gateway: Any, monkeypatch: pytest.MonkeyPatch
+    through_gateway: Any,
 ) -> None:
-    monkeypatch.setattr(gateway_module, "ANSWER_WITHIN_S", 0.5)
 
     async def work(session: Session, gateway: Gateway) -> Any:
         await ask(session, "/")
@@ -343,7 +401,8 @@ def test_one_slow_answer_among_others_replaces_nothing(
         await ask(session, "/")
         return (await hung)[0], (await ask(session, "/"))[1]["X-Twinserve-Instance"]
 
-    assert through_gateway(work, concurrency=5) == (504, "container-1")
+    found = through_gateway(work, patience=Patience(answer_s=0.5), concurrency=5)
+    assert found == (504, "container-1")
 
 
 def test_an_answer_larger_than_the_platform_lets_through_is_a_clear_error(

@@ -22,11 +22,12 @@ import aiohttp
 import psutil
 import pytest
 
-from twinserve.analysis.throttling import throttled_instances
+from twinserve.analysis.throttling import Throttled, throttled_instances
 from twinserve.deployment import CONTAINER, FUNCTION, Deployment, Kind
 from twinserve.errors import RuntimeFailure
 from twinserve.records.events import EventKind, EventWriter, InstanceEvent, read_events
 from twinserve.records.resources import ResourceWriter, read_resources
+from twinserve.runtime.cgroup import Cgroup
 from twinserve.runtime.gateway import Gateway
 from twinserve.runtime.instances import InstanceLog
 from twinserve.runtime.oci_engine import Engine, EngineGone, opened_engine, sockets
@@ -132,7 +133,9 @@ def start(container_image: Any, tmp_path: Path) -> Iterator[Callable[..., Runnin
 def shared(container_image: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One platform with both sides for the tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("containers")
-    running = begin_in(folder, container_image.tag, deployment(CONTAINER), deployment(FUNCTION))
+    # A policy that neither gives more CPU at the start nor takes it away between requests.
+    plain = [deployment(side, policy="knative") for side in (CONTAINER, FUNCTION)]
+    running = begin_in(folder, container_image.tag, *plain)
     yield running
     running.close()
 
@@ -268,47 +271,64 @@ def test_what_a_crashed_run_left_is_removed_at_the_next_start_and_nothing_else(
         podman("rm", "--force", *kept)
 
 
-def test_an_engine_that_goes_away_is_named_and_what_runs_goes_on(start: Any, podman: Any) -> None:
+def test_a_service_of_our_own_that_dies_is_started_again(start: Any, podman: Any) -> None:
     if any(Path(url.removeprefix("unix://")).is_socket() for url in sockets(PODMAN)):
         pytest.skip("the engine's service here is not ours to end")
     running = start(deployment(CONTAINER), deployment(FUNCTION))
     running.ask(CONTAINER)
-    [service] = [
-        child
-        for child in psutil.Process(running.platform.pid).children()
-        if "service" in child.cmdline()
-    ]
+    service = service_of(running)
     service.kill()
     until(lambda: not service.is_running() or service.status() == psutil.STATUS_ZOMBIE)
     assert running.ask(CONTAINER)[0] == 200
-    status, _, problem = running.ask(FUNCTION)
-    assert status == 503
-    assert "Podman does not answer at unix://" in problem["detail"]
-    assert "--runner process" in problem["detail"]
-    name, pid = name_of(running, "container-1"), running.instance(CONTAINER)["pid"]
-    running.close()  # ends the process without the engine; the container itself stays, stopped
-    assert not psutil.pid_exists(pid)
-    following = start(deployment(FUNCTION))
-    assert "1 container" in following.platform.notes[0]
-    assert name not in names(podman)
+    assert running.ask(FUNCTION)[0] == 200
+    assert service_of(running).pid != service.pid
+    running.close()
+    assert not {name_of(running, f"{side}-1") for side in (CONTAINER, FUNCTION)} & {*names(podman)}
+
+
+def service_of(running: Running) -> psutil.Process:
+    """The engine's service that the platform started."""
+    children = psutil.Process(running.platform.pid).children()
+    [service] = [
+        child
+        for child in children
+        if child.status() != psutil.STATUS_ZOMBIE and "service" in child.cmdline()
+    ]
+    return service
+
+
+def test_an_engine_that_is_named_and_silent_is_an_error_and_replaced_by_none(
+    container_image: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(RuntimeFailure, match=r"Podman does not answer at unix:///.*none\.sock"):
+        begin_in(tmp_path, container_image.tag, deployment(CONTAINER))
 
 
 def through_busy(
-    tag: str, folder: Path, work: Callable[[aiohttp.ClientSession], Awaitable[T]], **fields: Any
+    tag: str,
+    folder: Path,
+    work: Callable[[aiohttp.ClientSession, Gateway], Awaitable[T]],
+    *,
+    time_scale: float = 1.0,
+    said: list[str] | None = None,
+    **fields: Any,
 ) -> T:
-    """Run ``work`` with a session at a gateway whose instances can be told to be busy."""
+    """Run ``work`` with a session at a gateway whose instances can be told to be busy; ``said``
+    gets what the runner has to say."""
     command = ["python", "-c", BUSY.read_text()]
     log, events = InstanceLog(None), EventWriter(folder / "instances.jsonl")
 
     async def run(engine: Engine) -> T:
-        runner = OciRunner(engine, {CONTAINER: tag}, log, {CONTAINER: command})
-        gateway = Gateway(deployment(CONTAINER, **fields), runner, events)
+        say = [].append if said is None else said.append
+        runner = OciRunner(engine, {CONTAINER: tag}, log, {CONTAINER: command}, say)
+        gateway = Gateway(deployment(CONTAINER, **fields), runner, events, time_scale=time_scale)
         url = await gateway.open()
         with ResourceWriter(folder / "resources.csv") as writer:
             recording = asyncio.create_task(ResourceRecorder(writer, gateway.targets).run())
             try:
                 async with aiohttp.ClientSession(url) as session:
-                    return await work(session)
+                    return await work(session, gateway)
             finally:
                 recording.cancel()
                 await gateway.drain(within_s=1)  # busy ones do not listen to SIGTERM
@@ -322,28 +342,122 @@ def through_busy(
 def test_threads_beyond_the_quota_are_seen_and_named_as_throttled(
     container_image: Any, tmp_path: Path
 ) -> None:
-    async def work(session: aiohttp.ClientSession) -> int:
-        deadline = time.monotonic() + GIVE_UP_S
-        while True:  # on a machine that others keep busy the quota is reached later
-            async with session.get("/burn") as answer:
-                status = answer.status
-            await asyncio.sleep(1.1)  # one more reading
-            found = throttled_instances(read_resources(tmp_path / "resources.csv"))
-            if found or time.monotonic() > deadline:
-                return status
+    """Half a CPU for eight busy threads; where the machine is so busy otherwise that they do not
+    even get that, a tenth."""
+    for cpu in (0.5, 0.1):
+        folder = tmp_path / str(cpu)
+        folder.mkdir()
+        if found := throttled_with(cpu, container_image.tag, folder):
+            break
+    [instance] = found
+    assert instance.instance == "container-1"
+    assert instance.threads > 8 > instance.cpu_limit == cpu
+    assert instance.share >= 0.05
+    assert instance.throttled_s > 0
+    assert instance.sentence.startswith("container-1 was throttled: its ")
 
-    # So little that the quota is what holds them back, also where the machine is busy otherwise.
-    assert through_busy(container_image.tag, tmp_path, work, cpu=0.1) == 200
-    [found] = throttled_instances(read_resources(tmp_path / "resources.csv"))
-    assert found.instance == "container-1"
-    assert found.threads > found.cpu_limit == 0.1
-    assert found.share >= 0.05
-    assert found.throttled_s > 0
-    assert found.sentence.startswith("container-1 was throttled: its ")
+
+def throttled_with(cpu: float, tag: str, folder: Path) -> list[Throttled]:
+    """Who is named after a while of burning; nobody if the quota was never used up."""
+
+    async def work(session: aiohttp.ClientSession, _: Gateway) -> list[Throttled]:
+        for _ in range(4 if cpu > 0.1 else 12):
+            async with session.get("/burn") as answer:
+                assert answer.status == 200
+            await asyncio.sleep(1.1)  # one more reading
+            found = throttled_instances(read_resources(folder / "resources.csv"))
+            if found and found[0].throttled_s:
+                return found
+        return []
+
+    # Under a policy that gives no more CPU at the start.
+    return through_busy(tag, folder, work, cpu=cpu, policy="always-on")
+
+
+async def quota(session: aiohttp.ClientSession) -> float:
+    """The CPUs that an instance may use, read inside it during a request."""
+    async with session.get("/quota") as answer:
+        return float(await answer.text())
+
+
+async def until_it_is(wanted: float, gateway: Gateway) -> None:
+    """Returns when the instance's quota, read from outside, is that."""
+    [target] = gateway.targets()
+    deadline = time.monotonic() + GIVE_UP_S
+    while (usage := target.read()) is None or usage.quota.cpu_limit != wanted:
+        assert time.monotonic() < deadline, usage
+        await asyncio.sleep(0.02)
+
+
+def test_cpu_is_doubled_at_the_start_and_next_to_none_between_requests(
+    container_image: Any, tmp_path: Path
+) -> None:
+    async def work(session: aiohttp.ClientSession, gateway: Gateway) -> list[float]:
+        boosted = await quota(session)
+        await until_it_is(0.01, gateway)  # the boost is over, and there is no request
+        at_work = await quota(session)
+        burning = asyncio.create_task(session.get("/burn"))
+        await until_it_is(1.0, gateway)
+        (await burning).close()
+        await until_it_is(0.01, gateway)
+        return [boosted, at_work]
+
+    said: list[str] = []
+    # The 10 s of boost after the start pass in 2.
+    found = through_busy(container_image.tag, tmp_path, work, time_scale=5, said=said)
+    assert found == [2.0, 1.0]
+    assert said == []
+
+
+def test_where_only_the_engine_can_change_quotas_it_does_so_for_the_boost(
+    container_image: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cgroup, "can_hold", False)
+
+    async def work(session: aiohttp.ClientSession, gateway: Gateway) -> list[float]:
+        boosted = await quota(session)
+        await until_it_is(1.0, gateway)
+        await asyncio.sleep(0.3)
+        await until_it_is(1.0, gateway)  # still, though it has no request
+        return [boosted, await quota(session)]
+
+    said: list[str] = []
+    found = through_busy(container_image.tag, tmp_path, work, time_scale=5, said=said)
+    assert found == [2.0, 1.0]
+    [sentence] = said
+    assert "keep their CPU between requests; the boost at their start is enforced" in sentence
+
+
+def test_where_nothing_can_change_quotas_that_is_said_and_they_stay(
+    container_image: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeFailure("Podman cannot change the CPU quota of a running container (404).")
+
+    monkeypatch.setattr(Cgroup, "can_hold", False)
+    monkeypatch.setattr(Engine, "hold_to", refuse)
+
+    async def work(session: aiohttp.ClientSession, _: Gateway) -> list[float]:
+        return [await quota(session), await quota(session)]
+
+    said: list[str] = []
+    assert through_busy(container_image.tag, tmp_path, work, said=said) == [1.0, 1.0]
+    assert said == [
+        "Instances keep their CPU between requests and get no boost: Podman cannot change the CPU "
+        "quota of a running container (404)."
+    ]
+
+
+def test_threads_follow_from_the_cpu_of_the_deployment_and_not_from_the_boost(
+    container_image: Any, podman: Any
+) -> None:
+    look = "from twinserve.bundle.cpu import thread_count; print(thread_count())"
+    options = ("--rm", "--cpus", "2", "--env", "TWINSERVE_CPU=1")
+    assert podman("run", *options, container_image.tag, "python", "-c", look).strip() == "1"
 
 
 def test_an_instance_out_of_memory_is_ended_and_said(container_image: Any, tmp_path: Path) -> None:
-    async def work(session: aiohttp.ClientSession) -> tuple[int, str]:
+    async def work(session: aiohttp.ClientSession, _: Gateway) -> tuple[int, str]:
         async with session.get("/eat") as answer:
             return answer.status, await answer.text()
 
@@ -360,7 +474,7 @@ def test_an_image_that_is_not_there_is_named_with_the_command_that_builds_it(
 ) -> None:
     assert container_image  # only for the engine
 
-    async def work(session: aiohttp.ClientSession) -> tuple[int, str]:
+    async def work(session: aiohttp.ClientSession, _: Gateway) -> tuple[int, str]:
         async with session.get("/") as answer:
             return answer.status, await answer.text()
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from twinserve.runtime.readings import Usage, cpu_percent, read_usage
+from twinserve.records.lines import LineFile
+from twinserve.records.resources import ResourceWriter, read_resources
+from twinserve.runtime.losses import Losses
+from twinserve.runtime.readings import (
+    ResourceRecorder,
+    Target,
+    Usage,
+    cpu_percent,
+    read_usage,
+)
 
+FULL = Path("/dev/full")
 OLD, NEW, REUSED = (1, 10.0), (2, 20.0), (1, 30.0)
 
 
@@ -31,6 +43,28 @@ def test_cpu_is_never_negative_when_children_come_and_go(
     percent: float,
 ) -> None:
     assert cpu_percent(Usage(0.0, before, 1.0), Usage(2.0, now, 1.0)) == pytest.approx(percent)
+
+
+def test_a_disk_that_is_full_costs_readings_and_not_the_recorder(tmp_path: Path) -> None:
+    said: list[str] = []
+    losses = Losses(said.append)
+    if not FULL.exists():
+        pytest.skip("no /dev/full, which takes no byte")
+    with ResourceWriter(tmp_path / "resources.csv") as writer:
+        kept, writer._file = writer._file, LineFile(FULL)
+        target = Target("a", "a-1", lambda: Usage(time.monotonic(), {OLD: 1.0}, 1.0), 0.0, 1)
+        recorder = ResourceRecorder(writer, lambda: [target], losses)
+        readings = {"a-1": Usage(10.0, {OLD: 1.0}, 1.0)}
+        recorder._write([target], readings)
+        recorder._write([target], {"a-1": Usage(11.0, {OLD: 2.0}, 1.0)})
+        writer._file.close()
+        writer._file = kept
+        recorder._write([target], {"a-1": Usage(12.0, {OLD: 2.5}, 1.0)})
+    assert losses.facts() == {"resources.csv": 2}
+    [sentence] = said
+    assert sentence.startswith("resources.csv cannot be written (No space left on device); ")
+    rows = read_resources(tmp_path / "resources.csv")
+    assert rows["cpu_percent"].to_list() == [50.0]
 
 
 def test_a_reading_covers_the_process_and_its_children() -> None:

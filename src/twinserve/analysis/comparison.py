@@ -7,6 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from twinserve.analysis.causes.values import Causes
+from twinserve.analysis.estimate import Estimate as Estimate  # part of what is offered here
+from twinserve.analysis.monthly import Costs
 from twinserve.errors import RecordError
 from twinserve.records.lines import replace_file
 
@@ -33,7 +36,10 @@ class Strength(StrEnum):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One measure of one side; ``std`` has n-1 below, percentiles are type 7 (linear)."""
+    """One measure of one side; ``std`` has n-1 below, percentiles are type 7 (linear).
+
+    ``intervals`` holds those of ``mean``, ``p50``, ``p90``, ``p95`` and ``p99`` that can be told.
+    """
 
     count: int
     mean: float
@@ -44,24 +50,46 @@ class Summary(msgspec.Struct, frozen=True):
     p95: float
     p99: float
     max: float
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """A value with its interval; a limit that the data cannot give is None."""
-
-    estimate: float
-    low: float | None
-    high: float | None
+    intervals: dict[str, Estimate] = {}
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Second side minus first; ``ratio_of_means`` is first over second."""
+    """Second side minus first; ``ratio_of_means`` and ``ratios`` are first over second.
+
+    ``findings`` name the differences of ``mean``, ``p50`` and ``p95``: ``equivalent`` (the whole
+    interval within 10 % of the second side's), ``first`` or ``second`` (that side is lower),
+    ``inconclusive``, or ``undetermined`` (no interval). ``effect_size`` is the difference of means
+    over the standard deviation of single rows (Hedges' total-variance effect size);
+    ``superiority`` the share of pairs of rows in which the second side's is the lower one.
+    """
 
     mean: Estimate
     p50: Estimate
     p95: Estimate
     ratio_of_means: Estimate | None  # None where the second mean is 0
     confidence: float
+    p90: Estimate | None = None
+    p99: Estimate | None = None
+    ratios: dict[str, Estimate] = {}  # p50, p90, p95, p99; without those whose second value is 0
+    findings: dict[str, str] = {}
+    effect_size: Estimate | None = None  # None where neither side varies
+    superiority: Estimate | None = None
+
+
+class Apdex(msgspec.Struct, frozen=True):
+    """(satisfied + tolerating / 2) / all requests, as JMeter counts: a failed one is frustrated."""
+
+    score: Estimate
+    satisfied_ms: float
+    tolerated_ms: float
+
+
+class Goodput(msgspec.Struct, frozen=True):
+    """What was answered within ``limit_ms``: answers a second, and the share of all requests."""
+
+    rps: Estimate
+    share: Estimate
+    limit_ms: float
 
 
 class SideSummary(msgspec.Struct, frozen=True):
@@ -77,6 +105,21 @@ class SideSummary(msgspec.Struct, frozen=True):
     process_ms: Summary | None
     cpu_percent: Summary | None
     memory_mib: Summary | None
+    apdex: Apdex | None = None  # None without a request
+    goodput: Goodput | None = None
+
+
+class Precision(msgspec.Struct, frozen=True):
+    """How well a difference of elapsed time is known; sizes are shares of the second side's value.
+
+    ``detectable`` is the difference that 95 % of such runs tell from none. ``blocks_for`` says, for
+    half a width in percent, how many blocks a side bring the interval down to it.
+    """
+
+    blocks: int  # a side that this run has; repeats, where a run has more than one
+    half_width: float | None
+    detectable: float | None
+    blocks_for: dict[str, int] = {}
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -98,8 +141,43 @@ class Verdict(msgspec.Struct, frozen=True):
     sentence: str
 
 
+class Split(msgspec.Struct, frozen=True):
+    """One difference, second side minus first, taken apart: ``settings`` and ``serving_stack`` add
+    up to ``whole``."""
+
+    whole: Estimate
+    settings: Estimate
+    serving_stack: Estimate
+
+
+class Contrast(msgspec.Struct, frozen=True):
+    """The matched contrast: the serving stack of ``stack_of`` with the settings of
+    ``settings_of``, which are the two sides' names.
+
+    ``splits`` holds mean, p50 and p95 of elapsed time in ms; where they are missing ``why`` says
+    why.
+    """
+
+    name: str
+    stack_of: str
+    settings_of: str
+    summary: SideSummary
+    splits: dict[str, Split]
+    confidence: float
+    why: str = ""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the verdict is for, as the user stated it (:mod:`twinserve.analysis.purpose`)."""
+
+    p95_ms: float
+    error_share: float
+    requests_per_month: float | None
+    goal: str | None
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the report shows; ``cost`` stays None until a price book is there."""
+    """Everything that the report shows; older files have neither ``cost`` nor ``causes``."""
 
     schema_version: int = SCHEMA_VERSION
     sides: tuple[str, str]
@@ -107,7 +185,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     deployments: dict[str, SideSummary]
     differences: dict[str, Difference]
     gates: list[Gate]
-    cost: None = None
+    cost: Costs | None = None
+    causes: Causes | None = None
+    purpose: Wanted | None = None
+    contrast: Contrast | None = None
+    precision: dict[str, Precision] = {}  # of mean, p50 and p95 of elapsed time
     verdict: Verdict
 
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinserve.analysis.comparison import Gate, GateStatus
-from twinserve.analysis.gates import (
-    DRIFT_LIMIT,
-    LOAD_SHARE,
-    errors,
-    failing,
-    levels,
-    passing,
-    unknowing,
-)
+from twinserve.analysis.gates import errors
+from twinserve.analysis.gates.closed_load import LOAD_SHARE
+from twinserve.analysis.gates.drift import DRIFT_LIMIT
+from twinserve.analysis.gates.levels import levels
+from twinserve.analysis.gates.outcome import failing, passing, unknowing
 from twinserve.analysis.rows import BlockRows, SideRows
 from twinserve.analysis.trend import Line, Trend, line, trend
 from twinserve.analysis.words import change, count, listed, share, signed_time, time
@@ -42,7 +38,8 @@ def check(manifest: LogsManifest, sides: Sides) -> Checked:
     """Every gate, in the order in which comparison.json names them."""
     loaded, load_meaning = load(manifest, sides)
     drifted, drift_meaning = drift(sides)
-    gates = [equality(manifest), loaded, drifted, saturation(), host(), errors(sides), cold(sides)]
+    gates = [equality(manifest), loaded, drifted, saturation(), host()]
+    gates += [errors.judge(sides), cold(sides)]
     return Checked(gates, {"load": load_meaning, "drift": drift_meaning})
 
 

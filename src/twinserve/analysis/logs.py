@@ -13,6 +13,8 @@ import numpy as np
 
 from twinserve.analysis import log_gates, verdict
 from twinserve.analysis.comparison import Comparison, Difference
+from twinserve.analysis.monthly import Costs
+from twinserve.analysis.purpose import NO_PURPOSE, Purpose, priced_of
 from twinserve.analysis.rows import TIMES, BlockRows, SideRows, floats
 from twinserve.analysis.statistics import CONFIDENCE
 from twinserve.analysis.summary import (
@@ -20,6 +22,7 @@ from twinserve.analysis.summary import (
     candidate,
     deciding_difference,
     differences,
+    precision_of,
     side_summary,
 )
 from twinserve.analysis.trend import effective_size
@@ -38,7 +41,9 @@ TENTH = 0.1
 WORTH_A_WORD = 1.1  # by how much the factor must change along the logs
 
 
-def compare_logs(run: RunDirectory) -> Comparison:
+def compare_logs(
+    run: RunDirectory, purpose: Purpose = NO_PURPOSE, costs: Costs | None = None
+) -> Comparison:
     """Compare the two logs of a run directory.
 
     Raises:
@@ -48,16 +53,23 @@ def compare_logs(run: RunDirectory) -> Comparison:
     first, second = read_log_sides(run, manifest)
     checked = log_gates.check(manifest, (first, second))
     found = differences(first, second, manifest.allowance)
+    candidates = [candidate(side, manifest.allowance) for side in (first, second)]
     return Comparison(
         sides=manifest.sides,
         allowance=manifest.allowance,
-        deployments={side.name: side_summary(side) for side in (first, second)},
+        deployments={side.name: side_summary(side, manifest.allowance) for side in (first, second)},
+        precision=precision_of(first, second, found),
         differences=found,
         gates=checked.gates,
+        cost=costs,
+        purpose=purpose.stated,
         verdict=verdict.decide(
             verdict.Evidence(
-                first=candidate(first, manifest.allowance),
-                second=candidate(second, manifest.allowance),
+                first=candidates[0],
+                second=candidates[1],
+                objective=purpose.objective,
+                priced=priced_of(candidates, costs),
+                by_cost=purpose.by_cost,
                 difference=deciding_difference(first, second, manifest.allowance),
                 gates=checked.gates,
                 scope=_scope(manifest),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 TIMES = ("elapsed_ms", "latency_ms", "connect_ms", "process_ms")
 READING_US = 1_000_000  # a CPU reading tells of the second before it
 ROUND_US = 250_000  # instances are read one after the other, each second anew
+BLOCK, REPEAT = "block", "repeat"  # units of intervals
 NO_FLOATS: Floats = np.empty(0)
 NO_INTS: Ints = np.empty(0, dtype=np.int64)
 
@@ -34,7 +35,8 @@ class BlockRows:
 
     ``measures`` holds a 1-D array by measure: times of answered requests in ms, and one value a
     second for CPU (percent of a core) and memory (MiB), summed over the side's instances.
-    ``sent_us`` and ``done_us`` are of all requests, failed ones included.
+    ``sent_us``, ``done_us`` and ``due_us`` are of all requests, failed ones included; ``repeat``
+    counts how often both sides had been started anew before.
     """
 
     index: int
@@ -46,6 +48,8 @@ class BlockRows:
     failed: int
     cold: int
     measures: Mapping[str, Floats]
+    due_us: Ints = field(default_factory=lambda: NO_INTS)
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class SideRows:
     """One side: its finished blocks in the order in which they ran.
 
     ``fewest_blocks`` is how many an interval takes, ``untold`` why none may be given at all.
+    ``repeats`` is how often the plan starts both sides: above 1 a repeat, not a block, is the unit
+    of every interval, since what an instance got at its start stays with all its blocks.
     """
 
     name: str
@@ -60,14 +66,30 @@ class SideRows:
     instance_starts: int | None  # in the whole run; None where nobody counted them
     fewest_blocks: int = FEWEST_BLOCKS
     untold: str | None = None
+    repeats: int = 1
+
+    @property
+    def unit(self) -> str:
+        """What an interval takes as independent: ``block`` or ``repeat``."""
+        return REPEAT if self.repeats > 1 else BLOCK
 
     def values(self, measure: str) -> list[Floats]:
-        """One array a block; empty ones where a block has no value."""
-        return [block.measures[measure] for block in self.blocks]
+        """One array a unit, in the order in which they ran; empty ones where it has no value."""
+        if self.unit == BLOCK:
+            return [block.measures[measure] for block in self.blocks]
+        return [part.pooled(measure) for part in self.by_repeat()]
+
+    def by_repeat(self) -> list[SideRows]:
+        """The side's blocks apart by repeat, each with its blocks as units."""
+        found = sorted({block.repeat for block in self.blocks})
+        return [
+            replace(self, blocks=[b for b in self.blocks if b.repeat == number], repeats=1)
+            for number in found
+        ]
 
     def pooled(self, measure: str) -> Floats:
         """All values, in the order in which their requests began."""
-        return np.concatenate([*self.values(measure), NO_FLOATS])
+        return np.concatenate([*(block.measures[measure] for block in self.blocks), NO_FLOATS])
 
     @property
     def requests(self) -> int:
@@ -94,6 +116,18 @@ def read_sides(run: RunDirectory, manifest: Manifest) -> tuple[SideRows, SideRow
     Raises:
         RecordError: there is no ``samples.csv``, or not even its header line.
     """
+    first, second, _ = read_series(run, manifest)
+    return first, second
+
+
+def read_series(
+    run: RunDirectory, manifest: Manifest
+) -> tuple[SideRows, SideRows, SideRows | None]:
+    """As :func:`read_sides`, and the matched contrast of a run that has one.
+
+    Raises:
+        RecordError: there is no ``samples.csv``, or not even its header line.
+    """
     import polars as pl
 
     samples = read_samples(run.samples).with_columns(
@@ -101,16 +135,30 @@ def read_sides(run: RunDirectory, manifest: Manifest) -> tuple[SideRows, SideRow
         waited=pl.col("cold_ms").fill_null(0) > 0,
     )
     readings = _read_readings(run, manifest)
-    starts = _instance_starts(run, samples)
-    measured = samples.filter(pl.col("phase") == Phase.BLOCK.value)
+    starts = {} if manifest.remote else _instance_starts(run, samples)
+    measured = samples.filter(pl.col("phase") == Phase.BLOCK.value).partition_by(
+        "side", "block", as_dict=True
+    )
 
-    def side(name: str) -> SideRows:
-        rows, seconds = (frame.filter(pl.col("side") == name) for frame in (measured, readings))
+    def series(name: str) -> SideRows:
+        seconds = readings.filter(pl.col("side") == name)
         own = sorted((b for b in manifest.blocks if b.side == name), key=lambda b: b.index)
-        return SideRows(name, [_block(b, rows, seconds) for b in own], starts.get(name, 0))
+        rows = [_block(b, measured.get((name, b.index), samples.clear()), seconds) for b in own]
+        counted = None if manifest.remote else starts.get(name, 0)
+        repeats = manifest.workload.repeats
+        return SideRows(name, rows, counted, untold=_untold(rows, repeats), repeats=repeats)
 
     first, second = manifest.sides
-    return side(first), side(second)
+    contrast = series(manifest.contrast.name) if manifest.contrast else None
+    return series(first), series(second), contrast
+
+
+def _untold(blocks: Sequence[BlockRows], repeats: int) -> str | None:
+    """Too few repeats leave every interval untold; of blocks the statistics say so themselves."""
+    told = len({block.repeat for block in blocks if block.sent_us.size > block.failed})
+    if repeats == 1 or told >= FEWEST_BLOCKS:
+        return None
+    return f"{FEWEST_BLOCKS} repeats with rows are needed, there are {told}"
 
 
 def _read_readings(run: RunDirectory, manifest: Manifest) -> pl.DataFrame:
@@ -143,7 +191,7 @@ def _instance_starts(run: RunDirectory, samples: pl.DataFrame) -> dict[str, int]
 def _block(block: Block, rows: pl.DataFrame, seconds: pl.DataFrame) -> BlockRows:
     import polars as pl
 
-    own = rows.filter(pl.col("block") == block.index).sort("sent_us")
+    own = rows.sort("sent_us")
     answered = own.filter(pl.col("answered"))
     inside = seconds.filter(pl.col("at_us").is_between(block.start_us, block.end_us))
     whole = inside.filter(pl.col("at_us") >= block.start_us + READING_US)
@@ -158,9 +206,13 @@ def _block(block: Block, rows: pl.DataFrame, seconds: pl.DataFrame) -> BlockRows
         cold=int(own["waited"].sum()),
         measures={name: floats(answered[name]) for name in TIMES}
         | {
+            "elapsed_cold_ms": floats(answered.filter("waited")["elapsed_ms"]),
+            "elapsed_warm_ms": floats(answered.filter(~pl.col("waited"))["elapsed_ms"]),
             "cpu_percent": floats(whole["cpu_percent"]),
             "memory_mib": floats(inside["memory_mib"]),
         },
+        due_us=own["due_us"].to_numpy(),
+        repeat=block.repeat,
     )
 
 

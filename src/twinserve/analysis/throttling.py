@@ -40,12 +40,19 @@ class Throttled:
 def throttled_instances(resources: pl.DataFrame) -> list[Throttled]:
     """Those of a run's ``resources.csv`` that were held back, the worst first.
 
-    Readings without a quota (plain processes, older runs) say nothing, and name nobody.
+    Readings without a quota (plain processes, older runs) say nothing, and name nobody. Nor do
+    those of instances without a request: a policy may leave them next to no CPU. The quota is the
+    usual one: an instance may have more of it while it starts.
     """
-    read = resources.filter(pl.col("nr_periods").is_not_null(), pl.col("cpu_limit").is_not_null())
+    read = resources.filter(
+        pl.col("nr_periods").is_not_null(),
+        pl.col("cpu_limit").is_not_null(),
+        pl.col("busy_requests") > 0,
+    )
     found = read.group_by("side", "instance", maintain_order=True).agg(
         pl.col("nr_periods", "nr_throttled", "throttled_usec").sum(),
-        pl.col("threads", "cpu_limit").max(),
+        pl.col("threads").max(),
+        pl.col("cpu_limit").median(),
     )
     rows = [
         Throttled(

@@ -6,8 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from twinserve.analysis.choosing import (
+    Priced,
+    choose_by_cost,
+    cost_reasons,
+    cost_words,
+    rule_by_cost,
+)
 from twinserve.analysis.comparison import Estimate, Gate, GateStatus, Strength, Verdict
-from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Finding, classify
+from twinserve.analysis.statistics import (
+    CONFIDENCE,
+    EQUIVALENCE,
+    FEWEST_BLOCKS,
+    Finding,
+    classify,
+)
 from twinserve.analysis.words import count, listed, share, span, time, times_as
 
 # What a failed gate means, for a reader who has never heard of gates.
@@ -20,6 +33,7 @@ FAILED = {
     "errors": "too many requests failed",
     "cold": "cold starts are mixed in",
 }
+SLOW_MODE_BLOCKS = 10
 EITHER = "either"
 NEITHER = "neither"
 UNDETERMINED = "undetermined"
@@ -43,7 +57,8 @@ class Objective:
 class Candidate:
     """One side as the rule sees it; ``p95`` is of elapsed in ms, None without an answered request.
 
-    ``undetermined`` is the design rule that leaves its p95 untold, in words.
+    ``undetermined`` is the design rule that leaves its p95 untold, in words; ``blocks`` is how
+    many of them (or of repeats) have rows.
     """
 
     name: str
@@ -51,6 +66,7 @@ class Candidate:
     errors: int
     p95: Estimate | None
     undetermined: str | None = None
+    blocks: int = 0
 
     @property
     def error_share(self) -> float:
@@ -73,7 +89,9 @@ class Evidence:
     a side would tell if the estimate stays, ``remarks`` are sentences about the run itself.
     ``findings`` are sentences that come first, ``meanings`` say what a failed gate found, by its
     name, where more is known than :data:`FAILED` says, ``subject`` is what speaks, ``allowance``
-    the share by which the interval of two logs was widened, None for a run.
+    the share by which the interval of two logs was widened, None for a run. ``unit`` is what an
+    interval counts: blocks, or repeats of a run. ``priced`` is what both sides cost at the traffic
+    that the user stated; ``by_cost`` whether that decides between two that keep the objective.
     """
 
     first: Candidate
@@ -90,6 +108,13 @@ class Evidence:
     meanings: Mapping[str, str] = field(default_factory=dict)
     subject: str = "This run"
     allowance: float | None = None
+    unit: str = "block"
+    priced: Priced | None = None
+    by_cost: bool = False
+
+    @property
+    def deciding_cost(self) -> Priced | None:
+        return self.priced if self.by_cost else None
 
     @property
     def candidates(self) -> tuple[Candidate, Candidate]:
@@ -105,7 +130,7 @@ def decide(evidence: Evidence) -> Verdict:
     return Verdict(
         choice=choice,
         strength=_strength(evidence),
-        rule=_rule(evidence.objective, evidence.allowance),
+        rule=_rule(evidence),
         scope=evidence.scope,
         reasons=_reasons(evidence),
         sentence=sentence,
@@ -125,6 +150,8 @@ def _choose(evidence: Evidence) -> tuple[str, str]:
         return NEITHER, _none_fit(evidence)
     if len(fit) == 1:
         return fit[0].name, _one_fits(evidence, fit[0])
+    if evidence.deciding_cost:
+        return choose_by_cost(evidence.deciding_cost, _place(evidence))
     return _by_difference(evidence)
 
 
@@ -139,7 +166,7 @@ def _by_difference(evidence: Evidence) -> tuple[str, str]:
             return first.name, _faster(evidence, first, second)
         case Finding.SECOND:
             return second.name, _faster(evidence, second, first)
-        case Finding.INCONCLUSIVE:
+        case Finding.INCONCLUSIVE | Finding.UNDETERMINED:
             return UNDETERMINED, _too_wide(evidence, difference)
 
 
@@ -150,10 +177,13 @@ def _strength(evidence: Evidence) -> Strength:
     return Strength.FIRM
 
 
-def _rule(objective: Objective, allowance: float | None) -> str:
+def _rule(evidence: Evidence) -> str:
+    described, allowance = evidence.objective.described(), evidence.allowance
+    if evidence.deciding_cost:
+        return rule_by_cost(described, evidence.deciding_cost)
     widened = f", widened by {share(allowance)} for two occasions," if allowance else ""
     return (
-        f"Of the sides that keep the objective ({objective.described()}), the one with the lower "
+        f"Of the sides that keep the objective ({described}), the one with the lower "
         f"p95 of elapsed time; either, when the whole {share(CONFIDENCE)} interval of the "
         f"difference{widened} lies within {share(EQUIVALENCE)}."
     )
@@ -186,7 +216,7 @@ def _one_fits(evidence: Evidence, fit: Candidate) -> str:
     other = evidence.second if fit is evidence.first else evidence.first
     return (
         f"Choose the {fit.name}: it answers 95 of 100 requests within {_p95(fit)}, while "
-        f"{_miss(other, evidence.objective)}{_place(evidence)}."
+        f"{_miss(other, evidence.objective)}{_costs(evidence, fit)}{_place(evidence)}."
     )
 
 
@@ -202,13 +232,18 @@ def _faster(evidence: Evidence, fast: Candidate, slow: Candidate) -> str:
     ratio = slow.p95_ms / fast.p95_ms
     return (
         f"The {fast.name} answers {times_as(ratio)} as fast as the {slow.name} "
-        f"(p95 {_p95(fast)} against {_p95(slow)}){_place(evidence)}."
+        f"(p95 {_p95(fast)} against {_p95(slow)}){_costs(evidence, fast)}{_place(evidence)}."
     )
+
+
+def _costs(evidence: Evidence, chosen: Candidate) -> str:
+    return f"; it {cost_words(evidence.priced, chosen.name)}" if evidence.priced else ""
 
 
 def _too_wide(evidence: Evidence, difference: Estimate) -> str:
     needed = evidence.blocks_needed
-    remedy = f"; about {needed} blocks a side would tell, if it stays so" if needed else ""
+    units = f"{evidence.unit}s a side"
+    remedy = f"; about {needed} {units} would tell, if it stays so" if needed else ""
     return (
         f"{evidence.subject} cannot say which to choose: the difference of p95 lies anywhere from "
         f"{span(difference)}, past zero and past {share(EQUIVALENCE)}{remedy}."
@@ -235,6 +270,8 @@ def _reasons(evidence: Evidence) -> list[str]:
         *told,
         *_difference_reasons(evidence),
         *_objective_reasons(evidence),
+        *(cost_reasons(evidence.priced) if evidence.priced else []),
+        *_slow_mode_reasons(evidence),
         *_gate_reasons(evidence),
         *evidence.remarks,
     ]
@@ -279,6 +316,17 @@ def _objective_reasons(evidence: Evidence) -> list[str]:
         for c in evidence.candidates
         if c.p95 and c.p95.low is not None and c.p95.high is not None
         if c.p95.low <= limit < c.p95.high
+    ]
+
+
+def _slow_mode_reasons(evidence: Evidence) -> list[str]:
+    """METHOD: a mode that comes in a third of the blocks hides from fewer than ten of them."""
+    fewest = min(candidate.blocks for candidate in evidence.candidates)
+    if evidence.allowance is not None or not FEWEST_BLOCKS <= fewest < SLOW_MODE_BLOCKS:
+        return []
+    return [
+        f"{fewest} {evidence.unit}s a side do not rule out a slow mode that comes and goes (say in "
+        f"a third of them): that takes {SLOW_MODE_BLOCKS} or more, better 20."
     ]
 
 

@@ -55,3 +55,13 @@ def span(interval: Estimate) -> str:
 def count(number: int, thing: str) -> str:
     """``1 request``, ``1,200 requests``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def money(value: float, currency: str) -> str:
+    """An amount with its currency: ``12.30 USD``, ``1,234 USD``, ``0.0021 USD``."""
+    size = abs(value)
+    if size >= 999.5:
+        return f"{value:,.0f} {currency}"
+    if not value or size >= 0.0995:
+        return f"{value:,.2f} {currency}"
+    return f"{value:.2g} {currency}"

@@ -10,11 +10,13 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 CPU_FACTS = Path("/proc/cpuinfo")
+VARIABLE = "TWINSERVE_CPU"
 
 
 def cpu_limit(cgroup: Path = CGROUP) -> float:
-    """CPUs that this process may use: the smaller of its affinity and its cgroup's quota."""
-    limits = [float(_affinity())]
+    """CPUs that this process may use: the smallest of its affinity, its cgroup's quota and what
+    ``$TWINSERVE_CPU`` says. A quota may be larger at the start than it stays (start-up boost)."""
+    limits = [float(_affinity()), float(os.environ.get(VARIABLE) or math.inf)]
     limits += [limit for limit in (_quota_v2(cgroup), _quota_v1(cgroup)) if limit]
     return min(limits)
 

@@ -16,12 +16,17 @@ VERBS = {
     "up": "Run both deployments and the page that shows them side by side.",
     "compare": "Load both deployments and say which to choose.",
     "report": "Analyse a run again and write its report.",
+    "load": "Write a workload for JMeter's or Locust's machines.",
     "import-jtl": "Compare two JMeter logs, with all checks and a report.",
+    "cost": "Say what a run's sides would cost a month.",
+    "simulate": "Sweep the traffic: what each side costs, how fast it is, where the two cross.",
+    "calibrate": "Measure how a real deployment's times differ from a run's here.",
     "generate": "Make images with a model, without a server.",
     "models": "List, import, pull, export and evaluate models.",
     "train": "Train a Progressive GAN on a folder or zip of pictures.",
     "deployments": "List the deployments that may be run and compared.",
     "build": "Build a container image, or a function's source.",
+    "deploy": "Send a deployment to Cloud Run, Cloud Functions, Knative or Kubernetes.",
     "doctor": "Say what this machine can run, enforce and measure.",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

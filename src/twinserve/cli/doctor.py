@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from twinserve.load.profiles import PROFILES, load_seconds
 from twinserve.runtime.doctor import Finding, Mark, can_run, examine, import_seconds
+from twinserve.workload.profiles import PROFILES, load_seconds, profile
 
 SCHEMA_VERSION = 1
 SIGNS = {Mark.YES: "[green]yes[/]", Mark.PARTLY: "[yellow]partly[/]", Mark.NO: "no"}
@@ -38,7 +38,7 @@ def command(as_json: bool) -> None:
 
 def _profile_seconds(imports_s: float) -> dict[str, float]:
     around_s = STARTS * START_PER_IMPORT * imports_s + REPORT_S
-    return {name: load_seconds(profile) + around_s for name, profile in PROFILES.items()}
+    return {name: load_seconds(profile(name)) + around_s for name in PROFILES}
 
 
 def _json(findings: list[Finding], seconds: dict[str, float]) -> str:

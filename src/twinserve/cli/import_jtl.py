@@ -7,17 +7,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
+from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from twinserve.cli.options import duration_option, needs
 from twinserve.cli.progress import progress
+from twinserve.cli.purpose import purpose_options
+from twinserve.cli.thresholds import Wanted, conclude, threshold_options
 from twinserve.cli.verdict import analyse, format_verdict
 from twinserve.errors import UsageError
 from twinserve.records.manifest import package_versions
 from twinserve.records.run import RunDirectory
+
+if TYPE_CHECKING:
+    from twinserve.analysis.purpose import Purpose
 
 DEFAULT_ALLOWANCE = "15%"
 BYTES_A_ROW = 150  # of JMeter's own rows; only progress depends on it
@@ -46,14 +53,19 @@ LOG = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(
     epilog="Example: twinserve import-jtl --container container.csv --function function.csv"
 )
-@click.option("--container", type=LOG, help="JMeter log of the container.")
-@click.option("--function", type=LOG, help="JMeter log of the function.")
+@click.option(
+    "--container",
+    type=LOG,
+    multiple=True,
+    help="JMeter log of the container; again for each further machine that sent the load.",
+)
+@click.option("--function", type=LOG, multiple=True, help="The same of the function.")
 @click.option(
     "--side",
     "named",
     multiple=True,
     metavar="NAME=FILE",
-    help="A side with a name of its own; give it twice instead of the two above.",
+    help="A side with a name of its own, instead of the two above; again for each further file.",
 )
 @click.option(
     "--out",
@@ -101,9 +113,11 @@ LOG = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(["start", "end"]),
     help="What timeStamp is of a request.  [default: found out from the rows]",
 )
+@purpose_options
+@threshold_options
 def command(
-    container: Path | None,
-    function: Path | None,
+    container: tuple[Path, ...],
+    function: tuple[Path, ...],
     named: tuple[str, ...],
     out: Path | None,
     allowance: float,
@@ -117,6 +131,8 @@ def command(
     timestamp_format: str,
     timezone: str,
     stamps: str | None,
+    purpose: Purpose | None,
+    wanted: Wanted,
 ) -> None:
     """Compare two JMeter logs (JTL, CSV or XML): checks, intervals and a report.
 
@@ -129,10 +145,12 @@ def command(
         import scipy  # noqa: F401
         import vl_convert  # noqa: F401
     from twinserve.records.jtl import open_jtl
+    from twinserve.records.jtl_joined import joined
     from twinserve.records.jtl_row import JtlOptions, Stamps
     from twinserve.records.logs import Intended, LogsManifest, import_samples, write_logs
 
     sides = _sides(container, function, named)
+    wanted.check_sides(list(sides))
     options = JtlOptions(
         columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
         renamed=_renamed(renamed),
@@ -140,7 +158,9 @@ def command(
         zone=_zone(timezone),
         stamps=Stamps(stamps) if stamps else None,
     )
-    logs = {side: open_jtl(path, options) for side, path in sides.items()}
+    logs = {
+        side: joined([open_jtl(path, options) for path in paths]) for side, paths in sides.items()
+    }
     run = RunDirectory.create(out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S"))
     with _shown(sides) as on_rows:
         started_ms, files = import_samples(
@@ -160,14 +180,16 @@ def command(
     )
     for side, log in files.items():
         click.echo(f"{side}: {log.rows:,} requests from {log.file} ({log.format})", err=True)
-    for line in format_verdict(analyse(run), run):
-        click.echo(line)
+    comparison = analyse(run, purpose)
+    for line in format_verdict(comparison, run):
+        wanted.say(line)
+    conclude(wanted, comparison, run)
 
 
 @contextmanager
-def _shown(sides: Mapping[str, Path]) -> Iterator[Callable[[str, int], None]]:
+def _shown(sides: Mapping[str, Sequence[Path]]) -> Iterator[Callable[[str, int], None]]:
     """A bar over both logs; how many rows they have is guessed from their sizes."""
-    guessed = [path.stat().st_size / BYTES_A_ROW for path in sides.values()]
+    guessed = [sum(p.stat().st_size for p in paths) / BYTES_A_ROW for paths in sides.values()]
     before = dict(zip(sides, (0.0, guessed[0]), strict=True))
     with progress("Import", max(sum(guessed), 1.0)) as meter:
         yield lambda side, rows: meter.update(
@@ -175,29 +197,30 @@ def _shown(sides: Mapping[str, Path]) -> Iterator[Callable[[str, int], None]]:
         )
 
 
-def _sides(container: Path | None, function: Path | None, named: Sequence[str]) -> dict[str, Path]:
-    """The two sides by name, in the order given: the container first."""
+def _sides(
+    container: Sequence[Path], function: Sequence[Path], named: Sequence[str]
+) -> dict[str, list[Path]]:
+    """The files of the two sides by name, in the order given: the container first."""
     found = {
-        name: path
-        for name, path in (("container", container), ("function", function))
-        if path is not None
-    }
+        name: list(paths) for name, paths in (("container", container), ("function", function))
+        if paths
+    }  # fmt: skip
     for text in named:
         name, _, file = text.partition("=")
         path = Path(file)
         if not name.strip() or not path.is_file():
             raise UsageError(f"--side is {text!r}; write NAME=FILE with a file that exists.")
-        if name in found:
-            raise UsageError(f"--side names {name!r} again; each side needs a name of its own.")
-        found[name] = path
+        found.setdefault(name, []).append(path)
     if len(found) != 2:
         raise UsageError(
             f"{len(found)} of two logs were named; give --container A --function B, or "
             "--side NAME=FILE twice."
         )
-    first, second = found.values()
-    if first.samefile(second):
-        raise UsageError(f"Both sides are {first}; a log cannot be compared with itself.")
+    for one, other in combinations([path for paths in found.values() for path in paths], 2):
+        if one.samefile(other):
+            raise UsageError(
+                f"{one} is named twice; a log cannot be compared with itself, nor counted twice."
+            )
     return found
 
 

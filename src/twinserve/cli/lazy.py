@@ -9,6 +9,7 @@ import click
 
 # Verbs whose file cannot have their name: a word of the language, a folder that git ignores.
 FILES = {"import": "importing", "build": "building", "import-jtl": "import_jtl"}
+FILES |= {"deploy": "deploying", "cloud-run": "cloud_run", "cloud-functions": "cloud_functions"}
 
 
 class LazyGroup(click.Group):

@@ -14,10 +14,11 @@ from twinserve.errors import UsageError
 from twinserve.load.experiment import Experiment
 from twinserve.load.jmeter import JMeterExperiment
 from twinserve.load.jmeter_home import JMeter, find_jmeter
-from twinserve.load.jmeter_plan import shared_users, whole_seconds
+from twinserve.load.jmeter_plan import check_can_run, shared_users, whole_seconds
 from twinserve.load.sender import Clock, Sender
-from twinserve.records.manifest import Workload
 from twinserve.records.samples import Sample
+from twinserve.workload import Workload
+from twinserve.workload.profiles import ORIGINAL
 
 OWN, JMETER = "twinserve", "jmeter"
 LOOPBACK = ("127.", "localhost", "::1", "[::1]")
@@ -25,10 +26,14 @@ LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
 @dataclass(frozen=True)
 class LoadTool:
-    """A load generator, ready to be used; without ``jmeter`` it is our own."""
+    """A load generator, ready to be used; without ``jmeter`` it is our own.
+
+    ``stands_in`` says that JMeter was to send this workload, and is not installed.
+    """
 
     jmeter: JMeter | None = None
     remote: tuple[str, ...] = ()
+    stands_in: bool = False
 
     @property
     def versions(self) -> dict[str, str]:
@@ -37,6 +42,8 @@ class LoadTool:
 
     @property
     def described(self) -> str:
+        if self.stands_in:
+            return ", by Twinserve itself, since no JMeter is installed"
         hosts = f" on {', '.join(self.remote)}" if self.remote else ""
         return f", by Apache JMeter {self.jmeter.version}{hosts}" if self.jmeter else ""
 
@@ -44,10 +51,11 @@ class LoadTool:
         """The workload as this tool can run it.
 
         Raises:
-            UsageError: its users cannot be shared by the remote hosts.
+            UsageError: it cannot be said in a plan, or its users cannot be shared by the hosts.
         """
         if self.jmeter is None:
             return workload
+        check_can_run(workload)
         shared_users(workload.users, len(self.remote))
         return whole_seconds(workload)
 
@@ -68,9 +76,7 @@ class LoadTool:
         if self.jmeter is None:
             return Experiment(urls, workload, clock, sender, on_sample)
         self._check_reach(urls)
-        return JMeterExperiment(
-            urls, workload, clock, sender, on_sample, self.jmeter, folder, self.remote
-        )
+        return JMeterExperiment(urls, workload, clock, on_sample, self.jmeter, folder, self.remote)
 
     def _check_reach(self, urls: Mapping[str, str]) -> None:
         far = [host for host in self.remote if not host.startswith(LOOPBACK)]
@@ -82,19 +88,33 @@ class LoadTool:
             )
 
 
-def chosen_load_tool(name: str, jmeter: str | None, remote: str | None) -> LoadTool:
-    """The load generator as the options name it.
+def chosen_load_tool(
+    name: str | None, jmeter: str | None, remote: str | None, workload: Workload | None = None
+) -> LoadTool:
+    """The load generator as the options name it; without a name it is our own, but for the profile
+    original, which JMeter runs where it is installed.
 
     Raises:
         UsageError: JMeter or its Java is missing, or an option does not go with the tool.
     """
-    if name == OWN:
+    wanted = name is None and workload is not None and workload.profile == ORIGINAL
+    if wanted and (jmeter or remote or _is_installed()):
+        name = JMETER
+    if name in (OWN, None):
         given = [option for option, value in (("--jmeter", jmeter), ("--remote", remote)) if value]
         if given:
             raise UsageError(f"{given[0]} is for JMeter; add --load-tool jmeter.")
-        return LoadTool()
+        return LoadTool(stands_in=wanted)
     hosts = tuple(host.strip() for host in (remote or "").split(",") if host.strip())
     return LoadTool(find_jmeter(jmeter), hosts)
+
+
+def _is_installed() -> bool:
+    try:
+        find_jmeter(None)
+    except UsageError:
+        return False
+    return True
 
 
 def load_tool_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,9 +124,8 @@ def load_tool_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--load-tool",
                 type=click.Choice([OWN, JMETER]),
-                default=OWN,
-                show_default=True,
-                help="What sends the requests.",
+                help=f"What sends the requests.  [default: {OWN}; for --profile {ORIGINAL} "
+                f"{JMETER} where it is installed]",
             ),
             click.option(
                 "--jmeter",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from twinserve.deployment import SIDES, Deployment
 from twinserve.deployment.file import FILE_NAME, Deployments, read_deployments
 from twinserve.errors import UsageError
 from twinserve.scaling.allowed import violations
+
+USUAL_SIDES = ",".join(SIDES)
 
 
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,7 +28,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def sides_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--sides",
-        default=",".join(SIDES),
+        default=USUAL_SIDES,
         show_default=True,
         metavar="A,B",
         help="Two deployments by name; see `twinserve deployments`.",
@@ -44,6 +47,25 @@ def known_deployments(config: Path | None, defaults: Mapping[str, Deployment]) -
         for violation in violations(deployment):
             raise found.impossible(name, violation.key, violation.value, violation.reason)
     return found
+
+
+def of_one_model(
+    sides: tuple[Deployment, Deployment], model: str | None
+) -> tuple[Deployment, Deployment]:
+    """Both sides with one model: an option goes before the file.
+
+    Raises:
+        UsageError: they run different models.
+    """
+    first, second = sides
+    if model:
+        return replace(first, model=model), replace(second, model=model)
+    if first.model != second.model:
+        raise UsageError(
+            f"{first.name} runs {first.model}, {second.name} runs {second.model}; both sides of a "
+            f"comparison run one model: name it with --model."
+        )
+    return sides
 
 
 def two_sides(sides: str, found: Deployments) -> tuple[Deployment, Deployment]:

@@ -119,4 +119,6 @@ async def _serve(platform: LocalPlatform, port: int, models: dict[str, list[str]
         click.echo("Ctrl-C stops everything.", err=True)
         while True:
             platform.check()
+            for line in platform.news():
+                click.echo(line, err=True)
             await asyncio.sleep(CHECK_S)

@@ -8,28 +8,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinserve.cli.options import needs
+from twinserve.cli.purpose import purpose_before
+from twinserve.errors import UsageError
+from twinserve.records.lines import not_written
 
 if TYPE_CHECKING:
     from twinserve.analysis.comparison import Comparison
+    from twinserve.analysis.purpose import Purpose
     from twinserve.records.run import RunDirectory
 
 PAGE_HINT = "See both sides answer on a page: twinserve up (in a checkout: make up)"
 SIGNS = {"pass": "ok", "fail": "FAILED", "unknown": "unknown"}
 
 
-def analyse(run: RunDirectory) -> Comparison:
-    """Write ``comparison.json``, ``report.html`` and the figures of a run.
+def analyse(run: RunDirectory, purpose: Purpose | None = None) -> Comparison:
+    """Write ``comparison.json``, ``report.html`` and the figures of a run, for a purpose; None is
+    that of the analysis before, if there was one.
 
     Raises:
-        RecordError: the run cannot be read, or holds nothing yet.
+        RecordError: the run cannot be read or written, or holds nothing yet.
+        UsageError: it searched for rates, and compared nothing.
     """
+    if run.rates.exists():
+        raise UsageError(
+            f"{run.path} holds a search for the highest rate, which compares nothing; its result "
+            f"is {run.rates}."
+        )
     with needs("lab"):
-        from twinserve.analysis.compare import compare_run
+        from twinserve.analysis.answering import answer
+        from twinserve.analysis.breaking_even import break_even
         from twinserve.analysis.comparison import write_comparison
         from twinserve.report.build import write_report
-    comparison = compare_run(run)
-    write_comparison(run.comparison, comparison)
-    write_report(run, comparison)
+    comparison = answer(run, purpose or purpose_before(run))
+    try:
+        write_comparison(run.comparison, comparison)
+        write_report(run, comparison, break_even(run, comparison))
+    except OSError as error:
+        raise not_written(run.path, error) from error
     return comparison
 
 

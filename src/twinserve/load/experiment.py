@@ -1,22 +1,37 @@
-"""One comparison's load: the equality check, a warm-up, then blocks in adjacent pairs."""
+"""One comparison's load: a warm-up, then groups of adjacent blocks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from itertools import groupby
 
-from twinserve.load.equality import check_equality
-from twinserve.load.plan import draw_blocks, request_seeds
-from twinserve.load.sender import Clock, Outcome, Sender, Target
-from twinserve.records.manifest import Block, EqualityResult, Workload
+import numpy as np
+from numpy.typing import NDArray
+
+from twinserve.load.closed_loop import run_users
+from twinserve.load.dispatch import Dispatch
+from twinserve.load.in_flight import most_in_flight
+from twinserve.load.open_loop import Sent, send_when_due
+from twinserve.load.plan import (
+    PlannedBlock,
+    block_due_times,
+    draw_blocks,
+    draw_requests,
+    warmup_due_times,
+)
+from twinserve.load.sender import Clock, Sender, Target
+from twinserve.records.manifest import Block
 from twinserve.records.samples import Phase, Sample
-
-FAILURE_PAUSE_S = 0.1  # a dead side must not be asked thousands of times a second
+from twinserve.workload import Workload
 
 
 class Experiment:
-    """Loads the gateways at ``urls`` (side -> URL) by a workload; every row goes to
-    ``on_sample``."""
+    """Loads the gateways at ``urls`` (name -> URL, the two sides first) by a workload; every row
+    goes to ``on_sample``.
+
+    A workload that is cold needs gateways of our own, which tell when they have no instance.
+    """
 
     def __init__(
         self,
@@ -28,52 +43,72 @@ class Experiment:
     ) -> None:
         self._urls = dict(urls)
         self._workload = workload
-        self._clock = clock
-        self._sender = sender
-        self._on_sample = on_sample
+        self._dispatch = Dispatch(sender, clock, on_sample)
+        self._most_in_flight = most_in_flight()
 
-    async def check_equality(self) -> EqualityResult:
-        """The first requests of the run; they wait for cold instances."""
-        return await check_equality(self._sender, self._urls, self._keep)
-
-    async def warm_up(self) -> None:
+    async def warm_up(self, repeat: int = 0) -> None:
         """Load each side for ``warmup_s``, so that the blocks meet caches and pools as they
         stay."""
-        for side in self._urls:
-            await self._load(side, Phase.WARMUP, -1, -1, self._workload.warmup_s)
+        if not self._workload.warmup_s:
+            return
+        due_s = warmup_due_times(self._workload) if self._workload.is_open else None
+        for side, url in self._urls.items():
+            target = Target(side, url, Phase.WARMUP)
+            await self._load(target, -1 - repeat, due_s, self._workload.warmup_s)
 
-    async def blocks(self) -> AsyncIterator[Block]:
-        """Run every block, each side alone on the machine; yields a block when it has ended."""
-        first, second = self._urls
+    async def blocks(self, repeat: int = 0) -> AsyncGenerator[Block, None]:
+        """Run every block, each series alone on the machine unless the workload is concurrent;
+        yields a block when it, and with it the last of its answers, has ended."""
         workload = self._workload
-        for planned in draw_blocks((first, second), workload.blocks, workload.seed):
-            start_us = self._clock.now_us()
-            await self._load(
-                planned.side, Phase.BLOCK, planned.index, planned.pair, workload.block_s
-            )
-            end_us = self._clock.now_us()
-            yield Block(planned.index, planned.pair, planned.side, start_us, end_us)
+        planned = draw_blocks(list(self._urls), workload.blocks, workload.seed, repeat)
+        due_s = block_due_times(workload, repeat)
+        for place, (_, group) in enumerate(groupby(planned, key=lambda block: block.pair)):
+            times_s = due_s[place] if due_s else None
+            for blocks in _at_once(list(group), workload.concurrent):
+                for block in await self._run(blocks, times_s, repeat):
+                    yield block
 
-    async def _load(self, side: str, phase: Phase, block: int, pair: int, seconds: float) -> None:
-        end_us = self._clock.now_us() + round(seconds * 1e6)
+    async def _run(
+        self, planned: Sequence[PlannedBlock], due_s: NDArray[np.float64] | None, repeat: int
+    ) -> list[Block]:
         async with asyncio.TaskGroup() as group:
-            for user in range(self._workload.users):
-                target = Target(side, self._urls[side], phase, block, user, self._workload.users)
-                group.create_task(self._user(target, pair, end_us))
+            running = [group.create_task(self._block(block, due_s, repeat)) for block in planned]
+        return [task.result() for task in running]
 
-    async def _user(self, target: Target, pair: int, end_us: int) -> None:
-        """A user of a closed loop: ask, wait for the answer, think, ask again."""
-        for seed in request_seeds(self._workload.seed, pair, target.user):
-            if self._clock.now_us() >= end_us:
-                return
-            outcome = await self._sender.send(target, self._workload.images, seed)
-            self._keep(outcome)
-            pause_s = self._workload.think_s
-            if not outcome.sample.success:
-                pause_s = max(pause_s, FAILURE_PAUSE_S)
-            if pause_s:
-                left_s = (end_us - self._clock.now_us()) / 1e6
-                await asyncio.sleep(min(pause_s, max(left_s, 0)))
+    async def _block(
+        self, planned: PlannedBlock, due_s: NDArray[np.float64] | None, repeat: int
+    ) -> Block:
+        target = Target(planned.side, self._urls[planned.side], Phase.BLOCK, planned.index)
+        sent = await self._load(target, planned.pair, due_s, self._workload.block_s)
+        return Block(
+            index=planned.index,
+            pair=planned.pair,
+            side=planned.side,
+            start_us=sent.start_us,
+            end_us=self._dispatch.clock.now_us(),
+            repeat=repeat,
+            unsent=sent.unsent,
+            note=self._overload(sent.unsent) if sent.unsent else "",
+        )
 
-    def _keep(self, outcome: Outcome) -> None:
-        self._on_sample(outcome.sample)
+    async def _load(
+        self, target: Target, pair: int, due_s: NDArray[np.float64] | None, seconds: float
+    ) -> Sent:
+        workload = self._workload
+        if due_s is None:
+            return Sent(await run_users(self._dispatch, workload, target, pair, seconds), 0)
+        asked = draw_requests(workload.mix, workload.seed, pair)
+        return await send_when_due(
+            self._dispatch, target, asked, due_s, seconds, self._most_in_flight
+        )
+
+    def _overload(self, unsent: int) -> str:
+        return (
+            f"stopped with {self._most_in_flight:,} requests on their way; {unsent:,} more were "
+            f"due and not sent, since the deployment does not keep up with the rate"
+        )
+
+
+def _at_once(group: list[PlannedBlock], concurrent: bool) -> Sequence[Sequence[PlannedBlock]]:
+    """The blocks of a group, in the order in which they run, those that run together in one."""
+    return [group] if concurrent else [[block] for block in group]

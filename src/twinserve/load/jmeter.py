@@ -9,12 +9,11 @@ import io
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from twinserve.errors import RuntimeFailure
-from twinserve.load.equality import check_equality
 from twinserve.load.jmeter_home import JMeter
 from twinserve.load.jmeter_plan import (
     VARIABLES,
@@ -25,11 +24,12 @@ from twinserve.load.jmeter_plan import (
     shared_users,
     write_plan,
 )
-from twinserve.load.sender import Clock, Outcome, Sender, server_timing
+from twinserve.load.sender import INSTANCE_QUEUE, Clock, server_timing
 from twinserve.records.jtl_csv import header_reader
 from twinserve.records.jtl_row import JtlRow
-from twinserve.records.manifest import Block, EqualityResult, Workload
+from twinserve.records.manifest import Block
 from twinserve.records.samples import Phase, Sample
+from twinserve.workload import Workload
 
 POLL_S = 0.2
 STOP_WITHIN_S = 8.0  # a running request may be finished
@@ -67,7 +67,6 @@ class JMeterExperiment:
         urls: Mapping[str, str],
         workload: Workload,
         clock: Clock,
-        sender: Sender,
         on_sample: Callable[[Sample], None],
         jmeter: JMeter,
         folder: Path,
@@ -76,7 +75,6 @@ class JMeterExperiment:
         self._urls = dict(urls)
         self._workload = workload
         self._clock = clock
-        self._sender = sender
         self._on_sample = on_sample
         self._jmeter = jmeter
         self._folder = folder
@@ -89,13 +87,9 @@ class JMeterExperiment:
         self._rows = _Rows(folder / "jmeter.jtl")
         self._stop_port = 0
 
-    async def check_equality(self) -> EqualityResult:
-        """The first requests of the run, by our own sender: JMeter does not look at pixels."""
-        return await check_equality(self._sender, self._urls, self._keep_outcome)
-
-    async def warm_up(self) -> None:
+    async def warm_up(self, repeat: int = 0) -> None:
         """Start JMeter, and wait until the first block's first row is there."""
-        await self._start()
+        await self._start(repeat)
         try:
             while self._reached < 0 and await self._runs():
                 await self._read()
@@ -103,17 +97,17 @@ class JMeterExperiment:
             await self.stop()
             raise
 
-    async def blocks(self) -> AsyncIterator[Block]:
+    async def blocks(self, repeat: int = 0) -> AsyncGenerator[Block, None]:
         """Every block as it ends: when a later one's first row is there, or JMeter has ended."""
-        first, second = self._urls
-        planned = [g for g in groups((first, second), self._workload) if g.phase is Phase.BLOCK]
+        drawn = groups(list(self._urls), self._workload, repeat)
+        planned = [group for group in drawn if group.phase is Phase.BLOCK]
         try:
             for group in planned:
                 while self._reached <= group.block and await self._runs():
                     await self._read()
                 if group.block in self._spans:
-                    yield self._block(group)
-            self._check_end()
+                    yield self._block(group, repeat)
+            self._check_end(planned)
         finally:
             await self.stop()
 
@@ -129,9 +123,9 @@ class JMeterExperiment:
                     await process.wait()
         self._take()
 
-    async def _start(self) -> None:
+    async def _start(self, repeat: int) -> None:
         plan = self._folder / "plan.jmx"
-        plan.write_bytes(write_plan(self._urls, self._workload, self._users))
+        plan.write_bytes(write_plan(self._urls, self._workload, self._users, repeat=repeat))
         self._stop_port = _free_port()
         with (self._folder / "jmeter.out").open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
@@ -196,21 +190,17 @@ class JMeterExperiment:
             self._spans[place.block] = min(begin_us, sample.sent_us), max(end_us, sample.done_us)
         self._on_sample(sample)
 
-    def _keep_outcome(self, outcome: Outcome) -> None:
-        self._on_sample(outcome.sample)
-
-    def _block(self, group: Group) -> Block:
+    def _block(self, group: Group, repeat: int) -> Block:
         begin_us, end_us = self._spans[group.block]
-        return Block(group.block, group.pair, group.side, begin_us, end_us)
+        return Block(group.block, group.pair, group.side, begin_us, end_us, repeat)
 
-    def _check_end(self) -> None:
+    def _check_end(self, planned: Sequence[Group]) -> None:
         """Raises RuntimeFailure where JMeter ended before the last block."""
-        last = 2 * self._workload.blocks - 1
-        if last in self._spans:
+        if planned[-1].block in self._spans:
             return
         code = self._process.returncode if self._process else None
         raise RuntimeFailure(
-            f"JMeter ended after {len(self._spans)} of {last + 1} blocks (exit {code}): "
+            f"JMeter ended after {len(self._spans)} of {len(planned)} blocks (exit {code}): "
             f"{self._last_words()}; see {self._folder / 'jmeter.log'}."
         )
 
@@ -271,7 +261,7 @@ def _sample(
         user=user,
         users=workload.users,
         url=row.url,
-        images=workload.images,
+        images=workload.mix[0].images,
         seed=int(seed) if seed.isdecimal() else 0,
         started_epoch_ms=started_epoch_ms,
         due_us=sent_us,
@@ -287,6 +277,9 @@ def _sample(
         process_ms=timing.get("process"),
         queue_ms=timing.get("queue"),
         cold_ms=timing.get("cold"),
+        instance_queue_ms=timing.get(INSTANCE_QUEUE),
+        inference_ms=timing.get("inference"),
+        encode_ms=timing.get("encode"),
         instance=instance,
     )
 

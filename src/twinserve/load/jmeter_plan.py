@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -18,8 +18,8 @@ import msgspec
 from twinserve.errors import UsageError
 from twinserve.load.plan import draw_blocks, request_seeds
 from twinserve.load.sender import TIMEOUT_S
-from twinserve.records.manifest import Workload
 from twinserve.records.samples import Phase
+from twinserve.workload import Workload
 
 # What a sample keeps besides JMeter's own columns, as `sample_variables`.
 VARIABLES = ("seed", "timing_1", "timing_2", "instance")
@@ -64,12 +64,40 @@ def whole_seconds(workload: Workload) -> Workload:
     )
 
 
-def groups(sides: tuple[str, str], workload: Workload) -> list[Group]:
-    """The thread groups in the order in which they run: warm-ups, then adjacent pairs of blocks."""
+def check_can_run(workload: Workload) -> None:
+    """Returns if a plan of ours can say this workload.
+
+    Raises:
+        UsageError: it cannot; the message names what is in the way.
+    """
+    for what in in_the_way(workload):
+        raise UsageError(
+            f"The workload {workload.profile!r} is not for --load-tool jmeter: {what}. JMeter "
+            f"runs closed loops of one kind of request; take --load-tool twinserve."
+        )
+
+
+def in_the_way(workload: Workload) -> list[str]:
+    """What of a workload a plan of ours cannot say; nothing where it can."""
+    ask = workload.mix[0]
+    found = (
+        (workload.is_open, "its requests are due whether earlier ones are answered or not"),
+        (workload.cold, "it waits for deployments without an instance"),
+        (workload.concurrent, "both sides are loaded at the same time"),
+        (workload.ramp_s > 0, "its users ramp up before each block"),
+        (len(workload.mix) > 1, "it mixes several kinds of request"),
+        (ask.format != "json" or bool(ask.bodies), "it asks for more than images in JSON"),
+    )
+    return [what for holds, what in found if holds]
+
+
+def groups(names: Sequence[str], workload: Workload, repeat: int = 0) -> list[Group]:
+    """The thread groups in the order in which they run: warm-ups, then groups of adjacent
+    blocks."""
     warm_s = int(_warmup(workload.warmup_s))
-    warm = [Group(side, Phase.WARMUP, -1, -1, warm_s) for side in sides] if warm_s else []
+    warm = [Group(side, Phase.WARMUP, -1, -1, warm_s) for side in names] if warm_s else []
     length_s = _seconds(workload.block_s)
-    drawn = draw_blocks(sides, workload.blocks, workload.seed)
+    drawn = draw_blocks(names, workload.blocks, workload.seed, repeat)
     return warm + [Group(b.side, Phase.BLOCK, b.index, b.pair, length_s) for b in drawn]
 
 
@@ -78,12 +106,12 @@ def write_plan(
     workload: Workload,
     users: int,
     headers: Mapping[str, str] | None = None,
+    repeat: int = 0,
 ) -> bytes:
     """The JMX of a workload against the deployments at ``urls`` (side -> URL without path).
 
     ``users`` is how many of them one JMeter host runs.
     """
-    first, second = urls
     root = Element("jmeterTestPlan", version="1.2", properties="5.0", jmeter="5.5")
     plan = _add(SubElement(root, "hashTree"), "TestPlan", "TestPlanGui", _title(workload))
     _prop(plan.element, "boolProp", "TestPlan.functional_mode", False)
@@ -92,11 +120,16 @@ def write_plan(
     _headers(plan.tree, {"Content-Type": "application/json"} | dict(headers or {}))
     for name, (expression, number) in FROM_HEADERS.items():
         _extractor(plan.tree, name, expression, number)
-    for group in groups((first, second), workload):
+    for group in groups(list(urls), workload, repeat):
         _group(plan.tree, group, urls[group.side], workload, users)
     indent(root)
     text: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return text + b"\n"
+
+
+def label(group: Group) -> str:
+    """The label of its rows, by which others than we can leave the warm-up out."""
+    return f"{group.side} {'warm-up' if group.phase is Phase.WARMUP else 'generate'}"
 
 
 def place_of(thread: str, users_a_host: int, hosts: Mapping[str, int]) -> Place | None:
@@ -226,7 +259,7 @@ def _group(tree: Element, group: Group, url: str, workload: Workload, users: int
     if workload.think_s:
         timer = _add(node.tree, "ConstantTimer", "ConstantTimerGui", "Think").element
         _prop(timer, "stringProp", "ConstantTimer.delay", round(1000 * workload.think_s))
-    _sampler(node.tree, group.side, url, workload.images)
+    _sampler(node.tree, label(group), url, workload.mix[0].images)
 
 
 def _counter(tree: Element, first: int) -> None:
@@ -240,10 +273,10 @@ def _counter(tree: Element, first: int) -> None:
     _prop(counter, "boolProp", "CounterConfig.per_user", True)
 
 
-def _sampler(tree: Element, side: str, url: str, images: int) -> None:
+def _sampler(tree: Element, name: str, url: str, images: int) -> None:
     """POST /generate over a connection of its own."""
     parts = urlsplit(url)
-    sampler = _add(tree, "HTTPSamplerProxy", "HttpTestSampleGui", f"{side} generate").element
+    sampler = _add(tree, "HTTPSamplerProxy", "HttpTestSampleGui", name).element
     _prop(sampler, "boolProp", "HTTPSampler.postBodyRaw", True)
     body = SubElement(
         _arguments(sampler, "HTTPsampler.Arguments"),

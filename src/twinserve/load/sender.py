@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ssl
 import time
-from dataclasses import dataclass
-from types import SimpleNamespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Self
 
-import aiohttp
 import msgspec
-from multidict import CIMultiDict, CIMultiDictProxy
 
+from twinserve.load.exchange import Address, Answer, exchange, request_bytes
 from twinserve.records.samples import Phase, Sample
+from twinserve.workload import Format
 
 TIMEOUT_S = 120.0
+INSTANCE_QUEUE = "instance-queue"
+MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+address_of = lru_cache(64)(Address.of)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Target:
-    """Where one request goes, and why."""
+    """Where one request goes, and why; ``headers`` go with it."""
 
     side: str
     url: str  # of the gateway, no path
@@ -41,6 +47,7 @@ class Target:
     block: int = -1
     user: int = 0
     users: int = 1
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,35 +61,41 @@ class Outcome:
 class Sender:
     """An HTTP client that opens a new connection for each request, as a new visitor does.
 
-    Use it as an asynchronous context manager.
+    ``tls`` is how certificates of ``https`` services are checked; without it as the system does.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
         self._clock = clock
+        self._given_tls = tls
 
     async def __aenter__(self) -> Self:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(self._connected)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-            trace_configs=[trace],
-        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        """Nothing stays open between requests."""
 
     async def send(
-        self, target: Target, images: int, seed: int, due_us: int | None = None
+        self,
+        target: Target,
+        images: int,
+        seed: int,
+        due_us: int | None = None,
+        *,
+        format: Format = "json",  # noqa: A002 - as the service calls it
+        body: bytes | None = None,
     ) -> Outcome:
-        """POST /generate and read the answer to its last byte; a failed request does not raise."""
-        body = msgspec.json.encode({"num_images": images, "seed": seed})
+        """POST /generate and read the answer to its last byte; a failed request does not raise.
+
+        ``due_us`` is when an open loop wanted it sent; ``body`` goes as it stands in place of
+        ``images`` and ``seed``.
+        """
+        if body is None:
+            body = msgspec.json.encode({"num_images": images, "seed": seed})
         url = f"{target.url}/generate"
         sent_us = self._clock.now_us()
-        answer = await self._answer(url, body)
+        answer = await self._answer(url, body, _headers(target, format))
         done_us = self._clock.now_us()
-        timing = server_timing(answer.headers.getall("Server-Timing", []))
+        timing = server_timing(answer.headers.get("server-timing", []))
         sample = Sample(
             side=target.side,
             phase=target.phase,
@@ -92,6 +105,7 @@ class Sender:
             url=url,
             images=images,
             seed=seed,
+            format=format,
             started_epoch_ms=self._clock.started_epoch_ms,
             due_us=sent_us if due_us is None else due_us,
             sent_us=sent_us,
@@ -106,54 +120,35 @@ class Sender:
             process_ms=timing.get("process"),
             queue_ms=timing.get("queue"),
             cold_ms=timing.get("cold"),
-            instance=answer.headers.get("X-Twinserve-Instance", ""),
+            instance_queue_ms=timing.get(INSTANCE_QUEUE),
+            inference_ms=timing.get("inference"),
+            encode_ms=timing.get("encode"),
+            instance=", ".join(answer.headers.get("x-twinserve-instance", [])),
         )
         return Outcome(sample, answer.body)
 
-    async def _answer(self, url: str, body: bytes) -> _Answer:
-        answer = _Answer()
-        headers = {"Content-Type": "application/json"}
-        try:
-            async with self._session.post(
-                url, data=body, headers=headers, trace_request_ctx=answer
-            ) as response:
-                answer.first_byte_us = self._clock.now_us()
-                answer.status, answer.reason = response.status, response.reason or ""
-                answer.headers = response.headers
-                answer.body = await response.read()
-                if response.status >= 400:
-                    answer.failure = _shown_problem(answer.body)
-        except TimeoutError:
-            answer.failure = f"no answer within {TIMEOUT_S:.0f} s"
-        except (aiohttp.ClientError, OSError) as error:
-            answer.failure = f"{type(error).__name__}: {error}"
+    async def _answer(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        address, answer = address_of(url), Answer()
+        tls = self._tls if address.tls else None
+        request = request_bytes(address, body, headers)
+        await exchange(address, request, answer, self._clock.now_us, TIMEOUT_S, tls)
+        if answer.status >= 400 and not answer.failure:
+            answer.failure = _shown_problem(answer.body)
         return answer
 
-    async def _connected(
-        self,
-        _session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        _params: aiohttp.TraceConnectionCreateEndParams,
-    ) -> None:
-        context.trace_request_ctx.connected_us = self._clock.now_us()
-
-
-class _Answer:
-    """What has come back so far; stays readable when the connection breaks half-way."""
-
-    def __init__(self) -> None:
-        self.connected_us: int | None = None
-        self.status = 0
-        self.reason = ""
-        self.failure = ""
-        self.body = b""
-        self.first_byte_us: int | None = None
-        self.headers = CIMultiDictProxy(CIMultiDict[str]())
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._given_tls or ssl.create_default_context()
 
 
 def server_timing(lines: list[str]) -> dict[str, float]:
-    """Durations in ms by name; entries of one name add up (service and gateway both queue)."""
+    """Durations in ms by name; entries of one name add up (service and gateway both queue).
+
+    The queue that comes right behind ``process`` is the service's, a part of it: it is under
+    :data:`INSTANCE_QUEUE` as well.
+    """
     found: dict[str, float] = {}
+    before = ""
     for entry in ",".join(lines).split(","):
         name, _, parameters = entry.strip().partition(";")
         for parameter in parameters.split(";"):
@@ -163,7 +158,15 @@ def server_timing(lines: list[str]) -> dict[str, float]:
                     found[name] = found.get(name, 0.0) + float(value)
                 except ValueError:
                     continue
+                if (before, name) == ("process", "queue"):
+                    found[INSTANCE_QUEUE] = float(value)
+        before = name
     return found
+
+
+def _headers(target: Target, asked: Format) -> dict[str, str]:
+    accept = {"Accept": MEDIA_TYPES[asked]} if asked in MEDIA_TYPES else {}
+    return {"Content-Type": "application/json"} | accept | dict(target.headers)
 
 
 def _shown_problem(body: bytes) -> str:

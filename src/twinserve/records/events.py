@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from twinserve.records.lines import whole_lines
+from twinserve.records.lines import LineFile, whole_lines
 
 
 class EventKind(StrEnum):
@@ -53,11 +53,10 @@ class EventWriter:
     """Appends events to a run's ``instances.jsonl``, each one flushed at once."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
+        self._file = LineFile(path)
 
     def add(self, event: InstanceEvent) -> None:
-        self._file.write(msgspec.json.encode(event) + b"\n")
-        self._file.flush()
+        self._file.append(msgspec.json.encode(event) + b"\n")
 
     def close(self) -> None:
         self._file.close()

@@ -38,6 +38,16 @@ class Jtl:
     stamps_told: bool  # by the rows or the user; else JMeter's usual setting is assumed
     begin_ms: float  # epoch; when the first request began, of those at the file's beginning
     _rows: Callable[[JtlSeen], Iterator[JtlRow]]
+    others: tuple[Path, ...] = ()  # further files, of other machines of the same load
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path, *self.others)
+
+    @property
+    def name(self) -> str:
+        """The files' names, without their folders."""
+        return ", ".join(path.name for path in self.paths)
 
     def rows(self, seen: JtlSeen | None = None) -> Iterator[JtlRow]:
         """Every request, outermost samples only; ``seen`` counts what is left out.

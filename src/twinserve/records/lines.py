@@ -6,11 +6,42 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from twinserve.errors import RecordError
+
+
+class LineFile:
+    """A file that grows by whole lines, each one handed to the system at once.
+
+    A disk that fills up in the middle of a line leaves the file as it was before that line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, data: bytes) -> None:
+        """Write ``data``, which ends with a line end.
+
+        Raises:
+            OSError: it did not fit, and none of it was written.
+        """
+        before = self._file.seek(0, os.SEEK_END)
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(before)
+            raise
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class CsvWriter:
@@ -22,18 +53,21 @@ class CsvWriter:
     def __init__(self, path: Path, columns: Iterable[str], header: str | None = None) -> None:
         self.columns = tuple(columns)
         new = not path.exists() or path.stat().st_size == 0
-        self._file = path.open("a", encoding="utf-8", newline="")
+        self._file = LineFile(path)
         if new and header is None:
             self.write(self.columns)
         elif new:
-            self._file.write(f"{header}\n")
-            self._file.flush()
+            self._file.append(f"{header}\n".encode())
 
     def write(self, values: Iterable[object]) -> None:
+        """Append one row.
+
+        Raises:
+            OSError: it cannot be written; the file then ends with the row before.
+        """
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(_flat(value) for value in values)
-        self._file.write(line.getvalue())
-        self._file.flush()
+        self._file.append(line.getvalue().encode())
 
     def close(self) -> None:
         self._file.close()
@@ -48,6 +82,14 @@ class CsvWriter:
         tb: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def not_written(folder: Path, error: OSError) -> RecordError:
+    """What to tell the user when a run cannot be written down any more, usually a full disk."""
+    return RecordError(
+        f"{folder} cannot be written any more ({error.strerror or error}). What was measured until "
+        f"then is in it: make room, then see it with: twinserve report {folder}"
+    )
 
 
 def whole_lines(path: Path) -> bytes:
@@ -69,8 +111,13 @@ def whole_lines(path: Path) -> bytes:
 def replace_file(path: Path, data: bytes) -> None:
     """Write beside ``path``, then rename: a reader finds the old file or the new one."""
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()  # half a file on a full disk is in the way
+        raise
 
 
 def _flat(value: object) -> object:

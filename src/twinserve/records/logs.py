@@ -49,8 +49,8 @@ class Intended(msgspec.Struct, frozen=True):
 class LogFile(msgspec.Struct, frozen=True):
     """One side's log, and what was found in it."""
 
-    file: str  # its name, without the folder
-    sha256: str
+    file: str  # its name, without the folder; of several machines' files all names
+    sha256: str  # of all bytes, one file after the other
     format: str
     columns: tuple[str, ...]  # JMeter's names of those it has
     rows: int  # that were taken
@@ -299,12 +299,10 @@ def _told(
 def _log_file(log: Jtl, found: _Found, labels: frozenset[str], warmup_s: float) -> LogFile:
     if not found.rows:
         raise RecordError(_nothing(log, found, labels, warmup_s))
-    with log.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     frequent = sorted(found.labels.items(), key=lambda item: -item[1])[:MOST_LABELS]
     return LogFile(
-        file=log.path.name,
-        sha256=digest,
+        file=log.name,
+        sha256=_digest(log),
         format=log.format,
         columns=log.columns,
         rows=found.rows,
@@ -321,13 +319,21 @@ def _log_file(log: Jtl, found: _Found, labels: frozenset[str], warmup_s: float) 
     )
 
 
+def _digest(log: Jtl) -> str:
+    digest = hashlib.sha256()
+    for path in log.paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
 def _nothing(log: Jtl, found: _Found, labels: frozenset[str], warmup_s: float) -> str:
     if found.skipped:
         known = ", ".join(repr(label) for label in list(found.skipped)[:MOST_LABELS])
-        return f"{log.path} has no request labelled {' or '.join(sorted(labels))}; it has {known}."
+        return f"{log.name} has no request labelled {' or '.join(sorted(labels))}; it has {known}."
     if found.early:
-        return f"{log.path} is over within the {warmup_s:g} s of warm-up; drop less."
-    return f"{log.path} holds no whole request; there is nothing to compare."
+        return f"{log.name} is over within the {warmup_s:g} s of warm-up; drop less."
+    return f"{log.name} holds no whole request; there is nothing to compare."
 
 
 def _notes(found: _Found) -> Iterator[str]:

@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 
 from twinserve import __version__
-from twinserve.deployment import Deployment
+from twinserve.deployment import Deployment, Kind
 from twinserve.errors import RecordError
+from twinserve.records.host import Ceiling
 from twinserve.records.lines import replace_file
+from twinserve.workload import Ask, ClosedLoop, Workload
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had a closed loop's users, think_s and images in the workload itself
+REMOTE = "remote"  # the runner of services that run elsewhere
 VERSIONED = (
     "twinserve",
     "openvino",
@@ -48,19 +51,6 @@ class Hardware(msgspec.Struct, frozen=True):
     python: str
 
 
-class Workload(msgspec.Struct, frozen=True):
-    """When requests are due and what they ask for: a closed loop of users in blocks."""
-
-    profile: str
-    users: int
-    think_s: float
-    blocks: int  # a side
-    block_s: float
-    warmup_s: float
-    images: int
-    seed: int
-
-
 class ModelFacts(msgspec.Struct, frozen=True):
     """The bundle that both sides ran."""
 
@@ -77,16 +67,47 @@ class EqualityResult(msgspec.Struct, frozen=True):
     requests: int
     equal: int
     detail: str
+    contrast: str = ""  # what the matched contrast answered otherwise; empty where nothing
+
+
+class RemoteService(msgspec.Struct, frozen=True):
+    """A side that runs elsewhere, as far as it tells; its address is not written down."""
+
+    kind: Kind | None  # as the user named it: --container-url, --function-url; None: not said
+    encrypted: bool  # by TLS
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What protected the bill of remote services: all requests of the run together."""
+
+    max_requests: int
+    max_rate_rps: float
+    held_back: int = 0  # requests that were sent later than they wanted to be, by the rate
+
+
+class Until(msgspec.Struct, frozen=True):
+    """The rule by which a run may end early: fixed before it, and paid for with wider intervals."""
+
+    target: float  # half the interval's width, as a share of the second side's value
+    looks: list[int]  # after so many blocks a side, or repeats where there are several
+    look_confidence: float  # of every interval of such a run
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One block as it ran: times in microseconds since the run began."""
+    """One block as it ran: times in microseconds since the run began.
+
+    ``pair`` numbers the groups of adjacent blocks over all repeats. ``unsent`` requests of an open
+    loop were due in it and never sent, since it was stopped; ``note`` says why.
+    """
 
     index: int  # place in the run, 0 first
     pair: int
     side: str
     start_us: int
     end_us: int
+    repeat: int = 0  # the sides are started anew before each
+    unsent: int = 0
+    note: str = ""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -99,8 +120,15 @@ class Manifest(msgspec.Struct, kw_only=True):
     finished_epoch_ms: float | None = None
     versions: dict[str, str]
     hardware: Hardware
-    runner: str  # "process"
+    runner: str  # "process", "podman", "docker" or REMOTE
     deployments: dict[str, Deployment]  # side -> deployment as it ran, after the cap
+    contrast: Deployment | None = None  # the matched contrast, loaded beside the two sides
+    remote: dict[str, RemoteService] = msgspec.field(default_factory=dict)  # in place of the above
+    limits: Limits | None = None  # of remote services
+    ceiling: Ceiling | None = None  # of the load generator, on this machine
+    until: Until | None = None
+    find_rate: str = ""  # the objective of a search for the highest rate, in place of blocks
+    stopped: str = ""  # why a complete run has fewer blocks than were planned
     cap: str  # how many instances this machine carries, and why
     model: ModelFacts
     workload: Workload
@@ -109,8 +137,18 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     @property
     def sides(self) -> tuple[str, str]:
-        first, second = self.deployments
+        first, second = self.deployments or self.remote
         return first, second
+
+    @property
+    def side_blocks(self) -> list[Block]:
+        """The finished blocks of the two sides, without those of the contrast."""
+        return [block for block in self.blocks if block.side in self.sides]
+
+    @property
+    def planned_blocks(self) -> int:
+        """Blocks that the plan has for the two sides together."""
+        return 2 * self.workload.blocks * self.workload.repeats
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -138,7 +176,7 @@ def read_manifest(path: Path) -> Manifest:
                 f"{path} has schema {schema}, this version reads up to {SCHEMA_VERSION}; "
                 f"upgrade twinserve."
             )
-        return msgspec.json.decode(data, type=Manifest)
+        return _decode(data, schema)
     except FileNotFoundError:
         raise RecordError(f"{path.parent} has no run.json; it is not a run directory.") from None
     except msgspec.DecodeError as error:
@@ -168,6 +206,38 @@ def package_versions() -> dict[str, str]:
 class _Schema(msgspec.Struct):
     schema_version: int
     kind: str = "run"  # or "logs": twinserve.records.logs
+
+
+class _FirstWorkload(msgspec.Struct, frozen=True):
+    """A workload as schema 1 wrote it: always a closed loop, always one kind of request."""
+
+    profile: str
+    users: int
+    think_s: float
+    blocks: int
+    block_s: float
+    warmup_s: float
+    images: int
+    seed: int
+
+    def now(self) -> Workload:
+        return Workload(
+            profile=self.profile,
+            arrivals=ClosedLoop(users=self.users, think_s=self.think_s),
+            mix=(Ask(images=self.images),),
+            blocks=self.blocks,
+            block_s=self.block_s,
+            warmup_s=self.warmup_s,
+            seed=self.seed,
+        )
+
+
+def _decode(data: bytes, schema: int) -> Manifest:
+    if schema > 1:
+        return msgspec.json.decode(data, type=Manifest)
+    fields = msgspec.json.decode(data)
+    old = msgspec.convert(fields.get("workload"), _FirstWorkload)
+    return msgspec.convert(fields | {"workload": msgspec.to_builtins(old.now())}, Manifest)
 
 
 def _cpu_model() -> str:

@@ -45,6 +45,10 @@ class RunDirectory:
         return self.path / "resources.csv"
 
     @property
+    def host(self) -> Path:
+        return self.path / "host.csv"
+
+    @property
     def billing(self) -> Path:
         return self.path / "billing.csv"
 
@@ -55,6 +59,10 @@ class RunDirectory:
     @property
     def comparison(self) -> Path:
         return self.path / "comparison.json"
+
+    @property
+    def rates(self) -> Path:
+        return self.path / "rates.json"
 
     @property
     def report(self) -> Path:

@@ -53,7 +53,7 @@ def chart(data: FigureData, labels: dict[str, str]) -> alt.HConcatChart:
     return figure
 
 
-def svg(figure: alt.HConcatChart) -> str:
+def svg(figure: alt.TopLevelMixin) -> str:
     """The chart as SVG text; equal charts give equal text. No address may be loaded meanwhile."""
     return str(vl_convert.vegalite_to_svg(figure.to_dict(), allowed_base_urls=[]))
 
@@ -186,7 +186,7 @@ def _above(data: FigureData) -> pl.Expr:
 
 
 def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(pl.DataFrame(rows))
+    return alt.Chart(pl.DataFrame(rows, infer_schema_length=None))
 
 
 def _time_axis(field: str, data: FigureData) -> alt.X:

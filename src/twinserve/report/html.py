@@ -10,7 +10,13 @@ import jinja2
 
 from twinserve.analysis.comparison import Comparison, GateStatus
 from twinserve.report import tables
+from twinserve.report.breaking_even import BreakEven
+from twinserve.report.causes import why_section
+from twinserve.report.contrast import contrast_table
+from twinserve.report.further import further_tables
 from twinserve.report.measures import FIGURES
+from twinserve.report.minutes import HEADINGS as MINUTE_HEADINGS
+from twinserve.report.money import money_section
 from twinserve.report.series import FigureData
 from twinserve.report.setting import Setting
 from twinserve.report.starts import HEADINGS
@@ -48,31 +54,51 @@ def format_page(
     comparison: Comparison,
     figures: Mapping[str, FigureData],
     svgs: Mapping[str, str],
+    crossing: BreakEven | None = None,
 ) -> str:
     """The whole ``report.html``; ``figures`` and ``svgs`` are by a measure's ``stem``.
 
     Equal values give equal text: no clock, no path, no address is in it.
     """
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         setting=setting,
         comparison=comparison,
         verdict=comparison.verdict,
         labels=setting.labels,
-        side_class={side: f"side-{n}" for n, side in enumerate(comparison.sides, start=1)},
+        side_class=_side_classes(comparison),
+        contrast=contrast_table(comparison),
+        why=why_section(comparison),
+        money=money_section(comparison),
+        crossing=crossing,
+        svgs=svgs,
         gate_signs=GATE_SIGNS,
         gate_meanings=GATE_MEANINGS,
         counts=tables.count_rows(comparison),
         starts=setting.starts,
         start_headings=HEADINGS,
+        minutes=setting.minutes,
+        minute_headings=MINUTE_HEADINGS,
         groups=tables.measure_groups(comparison),
         statistics=tables.STATISTICS,
         differences=tables.DIFFERENCES,
         confidence=tables.confidence(comparison),
+        further=further_tables(comparison),
         figures=_figures(comparison, figures, svgs),
     )
+
+
+def _side_classes(comparison: Comparison) -> dict[str, str]:
+    """The colour of each series, by a class of the page's style."""
+    classes = {side: f"side-{n}" for n, side in enumerate(comparison.sides, start=1)}
+    beside = comparison.contrast
+    return classes | ({beside.name: "beside"} if beside else {})
 
 
 def _figures(

@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 
 from twinserve.deployment import Deployment, Kind
 from twinserve.records.manifest import Manifest, RunState
+from twinserve.report import remote
 from twinserve.report.numbers import format_count, format_list, format_number
 from twinserve.scaling.policy import TargetsPolicy, policies
+from twinserve.workload import Workload
+from twinserve.workload.words import arrivals_words, mix_words
 
 NOT_MEASURED = (
     ("The network of a cloud", "both sides were called on this machine, over its own loopback."),
@@ -44,16 +47,18 @@ def warning(manifest: Manifest) -> str:
         RunState.RUNNING: "This run has no end: its writer was killed, or it is still going on",
     }[manifest.state]
     detail = f" ({manifest.detail.rstrip('.')})" if manifest.detail else ""
-    planned = manifest.workload.blocks * len(manifest.deployments)
     return (
-        f"{happened}{detail}. {len(manifest.blocks)} of {planned} blocks were finished; "
+        f"{happened}{detail}. {len(manifest.side_blocks)} of {manifest.planned_blocks} blocks were "
+        "finished; "
         "only those are in this report."
     )
 
 
 def side_label(side: str, manifest: Manifest) -> str:
     """A side's name for people: a container that runs as a process says so."""
-    deployment = manifest.deployments[side]
+    deployment = manifest.deployments.get(side)
+    if deployment is None:
+        return side
     if deployment.kind is Kind.CONTAINER and manifest.runner == "process":
         return f"{side} (run as a process here)"
     return side
@@ -61,16 +66,9 @@ def side_label(side: str, manifest: Manifest) -> str:
 
 def measured_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Terms and what to say about them, in reading order."""
-    hardware = manifest.hardware
+    here = remote.place_facts(manifest) if manifest.remote else _here(manifest)
     return [
-        (
-            "Machine",
-            f"{hardware.cpu_model}, {format_count(hardware.cores, 'core')}, "
-            f"{format_number(hardware.memory_mib / 1024)} GiB memory; {hardware.system}. "
-            "Deployments, gateways and load generator shared it.",
-        ),
-        *((f"Side: {side}", _deployment(side, manifest)) for side in manifest.deployments),
-        ("Instances", manifest.cap),
+        *here,
         ("Model", _model(manifest)),
         ("Terms of the model", _terms(manifest)),
         ("Workload", workload_words(manifest)),
@@ -79,20 +77,52 @@ def measured_facts(manifest: Manifest) -> list[tuple[str, str]]:
     ]
 
 
+def _here(manifest: Manifest) -> list[tuple[str, str]]:
+    """This machine, and the deployments that ran on it."""
+    hardware = manifest.hardware
+    contrast = manifest.contrast
+    return [
+        (
+            "Machine",
+            f"{hardware.cpu_model}, {format_count(hardware.cores, 'core')}, "
+            f"{format_number(hardware.memory_mib / 1024)} GiB memory; {hardware.system}. "
+            "Deployments, gateways and load generator shared it.",
+        ),
+        *(
+            (f"Side: {side}", _words(found, side_label(side, manifest)))
+            for side, found in manifest.deployments.items()
+        ),
+        *([("Matched contrast", _words(contrast, contrast.name))] if contrast else []),
+        ("Instances", manifest.cap),
+    ]
+
+
+def files(manifest: Manifest) -> list[tuple[str, str]]:
+    """The files of a run and what each is."""
+    missing = remote.FILES if manifest.remote else ()
+    return [(name, text) for name, text in FILES if name not in missing]
+
+
 def workload_words(manifest: Manifest) -> str:
-    """Users, blocks, seconds and images in one or two sentences."""
+    """Arrivals, requests, blocks and seconds in two or three sentences."""
     load = manifest.workload
-    pause = f"{load.think_s:g} s later," if load.think_s else "at once"
-    users, images, blocks = (
-        format_count(number, name)
-        for number, name in ((load.users, "user"), (load.images, "image"), (load.blocks, "block"))
-    )
+    order = "both sides of a pair at the same time" if load.concurrent else "in adjacent pairs"
+    repeats = f" {load.repeats} repeats, both sides started anew." if load.repeats > 1 else ""
     return (
-        f"{users} at a time, each sending the next request {pause} when its answer is there "
-        f"(a closed loop), {images} a request, a new connection for each request. "
-        f"{blocks} of {load.block_s:.3g} s a side, in adjacent pairs whose order was drawn with "
-        f"seed {load.seed}; {load.warmup_s:.3g} s of warm-up a side before, not counted. "
-        f"Profile: {load.profile}.{_sender(manifest)}"
+        f"{_arrivals(load)}, {mix_words(load.mix)}, a new connection for each request. "
+        f"{format_count(load.blocks, 'block')} of {load.block_s:.3g} s a side, {order} whose order "
+        f"was drawn with seed {load.seed}; {load.warmup_s:.3g} s of warm-up a side before, not "
+        f"counted.{repeats} Profile: {load.profile}.{_sender(manifest)}"
+    )
+
+
+def _arrivals(load: Workload) -> str:
+    if load.is_open:
+        return f"{arrivals_words(load.arrivals)}, each timed from when it was due"
+    pause = f"{load.think_s:g} s later," if load.think_s else "at once"
+    return (
+        f"{format_count(load.users, 'user')} at a time, each sending the next request {pause} when "
+        f"its answer is there (a closed loop)"
     )
 
 
@@ -103,18 +133,18 @@ def _sender(manifest: Manifest) -> str:
 
 def not_measured(manifest: Manifest) -> list[tuple[str, str]]:
     """What a reader might think was measured, and was not."""
+    if manifest.remote:
+        return list(remote.NOT_MEASURED)
     if manifest.runner == "process":
         return list(NOT_MEASURED)
     return [(term, text) for term, text in NOT_MEASURED if term != "Throttling"]
 
 
-def _deployment(side: str, manifest: Manifest) -> str:
-    found: Deployment = manifest.deployments[side]
+def _words(found: Deployment, what: str) -> str:
     how = {
         Kind.CONTAINER: "Flask under gunicorn",
         Kind.FUNCTION: "an HTTP function under functions-framework",
     }[found.kind]
-    what = side_label(side, manifest)
     return (
         f"{what[0].upper()}{what[1:]}: {how}, {found.cpu:g} CPU, {found.memory_mib / 1024:g} GiB, "
         f"{_at_a_time(found.concurrency)} at a time an instance, "
@@ -139,6 +169,8 @@ def _policy(deployment: Deployment) -> str:
 
 def _model(manifest: Manifest) -> str:
     model = manifest.model
+    if not model.content_hash:
+        return "Not known: the services do not say what they serve. Their answers were compared."
     return (
         f"{model.name}, {model.resolution} by {model.resolution} pixels, "
         f"content hash {model.content_hash[:12]}. Both sides ran the same bundle."

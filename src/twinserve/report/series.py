@@ -205,7 +205,8 @@ def _box(rows: pl.DataFrame, side: str) -> Box:
 def _bands(manifest: Manifest, measured: pl.DataFrame) -> tuple[Band, ...]:
     by_block = measured.group_by("block").agg(pl.col("value").median())
     medians = dict(by_block.iter_rows())
-    return tuple(_band(block, manifest, medians.get(block.index)) for block in manifest.blocks)
+    own = manifest.side_blocks
+    return tuple(_band(block, manifest, medians.get(block.index)) for block in own)
 
 
 def _band(block: Block, manifest: Manifest, median: float | None) -> Band:

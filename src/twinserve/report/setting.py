@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from twinserve.analysis.comparison import Comparison
 from twinserve.records.manifest import Manifest
-from twinserve.report import place, tables
+from twinserve.report import place, remote, tables
+from twinserve.report.minutes import MinuteCells
 from twinserve.report.starts import StartRow
 
 COUNTED = (
@@ -42,10 +43,14 @@ class Setting:
     no_cloud: str
     files: Sequence[tuple[str, str]]
     starts: Sequence[StartRow] = ()
+    minutes: Sequence[MinuteCells] = ()
 
 
 def setting_of(
-    manifest: Manifest, comparison: Comparison, starts: Sequence[StartRow] = ()
+    manifest: Manifest,
+    comparison: Comparison,
+    starts: Sequence[StartRow] = (),
+    minutes: Sequence[MinuteCells] = (),
 ) -> Setting:
     """The setting of a run."""
     labels = {side: place.side_label(side, manifest) for side in comparison.sides}
@@ -61,7 +66,8 @@ def setting_of(
         reading=READING,
         facts=place.measured_facts(manifest),
         not_measured=place.not_measured(manifest),
-        no_cloud=NO_CLOUD,
-        files=place.FILES,
+        no_cloud=remote.NO_CLOUD if manifest.remote else NO_CLOUD,
+        files=place.files(manifest),
         starts=starts,
+        minutes=minutes,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinserve.analysis.comparison import Comparison, Estimate, Summary
-from twinserve.analysis.statistics import FEWEST_BLOCKS, rows_needed
+from twinserve.analysis.statistics import EQUIVALENCE, FEWEST_BLOCKS, Finding, rows_needed
 from twinserve.records.manifest import Manifest
 from twinserve.report.measures import TABLE, Measure
 from twinserve.report.numbers import (
@@ -29,16 +29,21 @@ class CountRow:
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """One measure of one side: ``mean ± std``, then p50, p90, p95, p99 and max."""
+    """One measure of one side: ``mean ± std``, then p50, p90, p95, p99 and max; ``intervals`` are
+    those of the same cells, empty where there is none."""
 
     side: str
     cells: tuple[str, ...]
+    intervals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class DifferenceCell:
+    """A difference; ``finding`` says what its interval means, in a word or two."""
+
     estimate: str
     interval: str
+    finding: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class MeasureGroup:
 
 
 STATISTICS = ("mean ± std", "p50", "p90", "p95", "p99", "max")
+INTERVALS = ("mean", "p50", "p90", "p95", "p99", "max")
 DIFFERENCES = ("of means", "of medians (p50)", "of p95")
 ONLY_SOME = (
     "a measure has too few values (an interval of p95 needs "
@@ -133,7 +139,10 @@ def shows_dash(comparison: Comparison) -> bool:
 
 
 def _group(measure: Measure, comparison: Comparison) -> MeasureGroup:
-    rows = tuple(MeasureRow(side, _cells(measure, comparison, side)) for side in comparison.sides)
+    rows = tuple(
+        MeasureRow(side, _cells(measure, comparison, side), _intervals(measure, comparison, side))
+        for side in comparison.sides
+    )
     return MeasureGroup(measure.title, measure.unit, rows, _differences(measure, comparison))
 
 
@@ -145,21 +154,45 @@ def _cells(measure: Measure, comparison: Comparison, side: str) -> tuple[str, ..
     return (format_mean(summary), *(format_number(value) for value in quantiles))
 
 
+def _intervals(measure: Measure, comparison: Comparison, side: str) -> tuple[str, ...]:
+    summary = getattr(comparison.deployments[side], measure.key)
+    found = summary.intervals if summary else {}
+    return tuple(format_interval(found[name]) if name in found else "" for name in INTERVALS)
+
+
 def _differences(measure: Measure, comparison: Comparison) -> tuple[DifferenceCell, ...]:
     found = comparison.differences.get(measure.key)
     if found is None:
         return (NO_CELL,) * (len(DIFFERENCES) + 1)
+    told = {"mean": found.mean, "p50": found.p50, "p95": found.p95}
     return (
-        *(_signed(estimate) for estimate in (found.mean, found.p50, found.p95)),
-        _ratio(found.ratio_of_means),
+        *(
+            signed_cell(estimate, finding_words(found.findings.get(name, ""), comparison))
+            for name, estimate in told.items()
+        ),
+        ratio_cell(found.ratio_of_means),
     )
 
 
-def _signed(estimate: Estimate) -> DifferenceCell:
-    return DifferenceCell(format_signed(estimate.estimate), format_interval(estimate, signed=True))
+def finding_words(finding: str, comparison: Comparison) -> str:
+    """What an interval says of a difference: 'function lower'; empty in files that do not tell."""
+    first, second = comparison.sides
+    words: dict[str, str] = {
+        Finding.EQUIVALENT: f"equal within {100 * EQUIVALENCE:g}\N{NO-BREAK SPACE}%",
+        Finding.FIRST: f"{first} lower",
+        Finding.SECOND: f"{second} lower",
+        Finding.INCONCLUSIVE: "inconclusive",
+        Finding.UNDETERMINED: "undetermined",
+    }
+    return words.get(finding, "")
 
 
-def _ratio(ratio: Estimate | None) -> DifferenceCell:
-    if ratio is None:  # the second mean is 0
+def signed_cell(estimate: Estimate, finding: str = "") -> DifferenceCell:
+    interval = format_interval(estimate, signed=True)
+    return DifferenceCell(format_signed(estimate.estimate), interval, finding)
+
+
+def ratio_cell(ratio: Estimate | None) -> DifferenceCell:
+    if ratio is None:  # the second value is 0
         return NO_CELL
     return DifferenceCell(format_number(ratio.estimate), format_interval(ratio))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
+PERIOD_US = 100_000  # the kernel's default, and the engines'
 UNIFIED = "unified"  # where version 2 lies on a machine that mounts both
 
 
@@ -65,6 +67,33 @@ class Cgroup:
             return self._version_1() if "cpu" in self.folders else self._version_2()
         except (OSError, KeyError, ValueError):
             return None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether groups beside this one may be made and changed by us."""
+        folder = self.folders.get("cpu", self.unified)
+        return folder is not None and os.access(folder, os.W_OK)
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether we may change its CPU quota."""
+        return os.access(self._quota_file, os.W_OK)
+
+    def hold_to(self, cpus: float) -> None:
+        """Change its CPU quota; takes effect at once, and threads that stood still go on.
+
+        Raises:
+            OSError: the group is gone, or it is not ours to change.
+        """
+        quota_us = round(cpus * PERIOD_US)
+        is_v1 = "cpu" in self.folders
+        self._quota_file.write_text(str(quota_us) if is_v1 else f"{quota_us} {PERIOD_US}")
+
+    @property
+    def _quota_file(self) -> Path:
+        if "cpu" in self.folders:
+            return self.folders["cpu"] / "cpu.cfs_quota_us"
+        return (self.unified or ROOT / UNIFIED) / "cpu.max"
 
     def _version_1(self) -> CgroupReading:
         cpu, memory = self.folders["cpu"], self.folders["memory"]

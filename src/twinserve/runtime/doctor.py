@@ -27,6 +27,7 @@ from twinserve.runtime.runner import DOCKER, NAMES, PODMAN
 ANSWERS_WITHIN_S = 20.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox", "safari")
 SERVING = ("flask", "gunicorn", "functions_framework", "openvino", "numpy", "PIL")
+QUOTA = "CPU quota"
 ROLLUP = Path("/proc/self/smaps_rollup")
 SERVERS_IMPORTS = "import flask, openvino"
 
@@ -71,6 +72,11 @@ def can_run(findings: list[Finding]) -> bool:
     """Whether any runner can run instances here."""
     runners = ("process", PODMAN, DOCKER)
     return any(found.name in runners and found.mark is not Mark.NO for found in findings)
+
+
+def engine_finding(name: str) -> Finding:
+    """Whether an engine runs containers here."""
+    return _engine(name)[0]
 
 
 def import_seconds() -> float:
@@ -210,10 +216,26 @@ def _what_is_enforced(engines: dict[str, dict[str, Any]]) -> Iterator[Finding]:
         else "this system has no CPU affinity: processes share all CPUs",
     )
     answering = [name for name, facts in engines.items() if facts]
-    for what in ("CPU quota", "memory limit"):
+    for what in (QUOTA, "memory limit"):
         by = [name for name in answering if _enforces(name, engines[name], what)]
         detail = f"by {', '.join(by)}; never on plain processes" if by else "no engine enforces it"
         yield Finding(Area.ENFORCE, what, Mark.YES if by else Mark.NO, detail)
+    yield _cpu_by_the_moment([each for each in answering if _enforces(each, engines[each], QUOTA)])
+
+
+def _cpu_by_the_moment(engines: list[str]) -> Finding:
+    """More CPU at the start and next to none between requests, as some policies have it."""
+    name = "CPU by the moment"
+    if not engines:
+        detail = "no engine: plain processes get no start-up boost and keep their CPU"
+        return Finding(Area.ENFORCE, name, Mark.NO, detail)
+    by = ", ".join(engines)
+    own = Cgroup.of(os.getpid())
+    if own is not None and own.is_ours:
+        detail = f"by {by}: start-up boost, and next to no CPU between requests"
+        return Finding(Area.ENFORCE, name, Mark.YES, detail)
+    detail = f"by {by}: start-up boost; the CPU between requests only where control groups are ours"
+    return Finding(Area.ENFORCE, name, Mark.PARTLY, detail)
 
 
 def _enforces(name: str, facts: dict[str, Any], what: str) -> bool:

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import aiohttp
 
+from twinserve.errors import TwinserveError
 from twinserve.records.events import EventKind, EventWriter, InstanceEvent, StartStages
+from twinserve.runtime.losses import Losses
 from twinserve.runtime.readings import Target
 from twinserve.runtime.runner import STOP_WITHIN_S, Instance, Runner
 from twinserve.runtime.slots import Slots
@@ -17,6 +19,7 @@ from twinserve.runtime.slots import Slots
 LONGEST_PAUSE_S = 30.0
 IDLE_AFTER_S = 1.0
 SETTLE_S = 0.5
+HUNG_STOP_S = 1.0
 
 
 class Fleet:
@@ -29,6 +32,7 @@ class Fleet:
         self,
         slots: Slots,
         events: EventWriter | None,
+        losses: Losses,
         runner: Runner,
         session: aiohttp.ClientSession,
         changed: Callable[[], None],
@@ -36,6 +40,7 @@ class Fleet:
     ) -> None:
         self._slots = slots
         self._events = events
+        self._losses = losses
         self._runner = runner
         self._session = session
         self._changed = changed
@@ -65,6 +70,14 @@ class Fleet:
         for name in self._slots.to_stop():
             self._begin_stop(name, f"idle for {idle_s[name]:.1f} s", STOP_WITHIN_S)
 
+    def allot(self, *names: str) -> None:
+        """Give instances (all, if none is named) the CPUs that the policy allots them now."""
+        now_s = _now_s()
+        for name in names or list(self._running):
+            instance = self._running.get(name)
+            if instance is not None and name in self._slots.instances:
+                instance.give_cpu(self._slots.allotted_cpu(name, now_s))
+
     async def stop_all(self, within_s: float) -> None:
         """Stop every instance; returns when no process is left."""
         for name in list(self._running):
@@ -73,16 +86,20 @@ class Fleet:
             await asyncio.wait(set(self._lives))
 
     def replace(self, name: str, reason: str) -> None:
-        """Stop an instance that is of no use any more."""
-        self._begin_stop(name, reason, STOP_WITHIN_S)
+        """Stop an instance that hangs: it has had its time to finish."""
+        self._begin_stop(name, reason, HUNG_STOP_S)
 
     async def settled(self, name: str) -> None:
-        """After a broken exchange: wait a moment for the news that the instance has ended."""
+        """After a broken exchange: wait a moment for the news that the instance has ended, and if
+        that was noticed, until it is off the books: the next try must not go there again."""
         instance = self._running.get(name)
-        if instance is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(instance.ended(), SETTLE_S)
-                await asyncio.sleep(0)  # lets the instance's life take it off the books
+        if instance is None:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(instance.ended(), SETTLE_S)
+        if instance.is_ending:
+            await instance.ended()
+            await asyncio.sleep(0)  # lets the instance's life take it off the books
 
     def port(self, name: str) -> int | None:
         """Where the instance listens; None when it has just ended."""
@@ -118,6 +135,7 @@ class Fleet:
                 "pid": instance.pid,
                 "port": instance.port,
                 "cpus": list(instance.cpus),
+                "given_cpu": instance.given_cpu,
             }
             for name, instance in self._running.items()
             if name in self._slots.instances
@@ -157,9 +175,12 @@ class Fleet:
         self._places.pop(name, None)
         self._idle_noted.pop(name, None)
         self._changed()
-        await instance.kill()
-        instance.close()
-        del self._running[name]
+        try:
+            with suppress(TwinserveError, OSError):  # the next run removes what is left of it
+                await instance.kill()
+        finally:
+            instance.close()
+            del self._running[name]
 
     def _became_ready(self, name: str) -> None:
         self._failures = 0
@@ -185,6 +206,7 @@ class Fleet:
         if name in self._stops or name not in self._slots.instances:
             return
         self._slots.stopping(name, _now_s())
+        self.allot(name)
         self._places.pop(name, None)
         self._stops[name] = asyncio.create_task(self._stop(name, reason, within_s))
 
@@ -213,7 +235,7 @@ class Fleet:
         if self._events is not None:
             at_ms = round((time.time() - ago_s) * 1000, 3)
             side = self._slots.deployment.name
-            with suppress(OSError):  # a full disk must not cost a request
+            with self._losses.counted("instances.jsonl"):
                 self._events.add(InstanceEvent(at_ms, side, name, event, detail, start_ms, stages))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,7 +11,6 @@ from dataclasses import replace
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
 
 from twinserve.deployment import Deployment
 from twinserve.errors import TwinserveError, UsageError
@@ -18,7 +18,10 @@ from twinserve.records.events import EventWriter
 from twinserve.runtime.commands import HOST
 from twinserve.runtime.cpu_watch import CpuWatch
 from twinserve.runtime.fleet import Fleet
-from twinserve.runtime.inbound import MIB, Inbound, end_to_end, waits_at_most
+from twinserve.runtime.inbound import MIB, STATUS_PATH, Inbound, waits_at_most
+from twinserve.runtime.losses import Losses
+from twinserve.runtime.outbound import CutOff, End, Outbound
+from twinserve.runtime.patience import Patience
 from twinserve.runtime.readings import Target
 from twinserve.runtime.refusals import (
     INSTANCE_HEADER,
@@ -36,17 +39,26 @@ from twinserve.runtime.refusals import (
 from twinserve.runtime.runner import STOP_WITHIN_S, Runner
 from twinserve.runtime.slots import Slots, Ticket
 from twinserve.runtime.tally import CONTENT_TYPE, Tally, metrics_text
-from twinserve.runtime.upstream import BrokenOff, Connections, Request, Silent, Upstream, drained
+from twinserve.runtime.upstream import (
+    BrokenOff,
+    Connections,
+    Headers,
+    Request,
+    Silent,
+    Upstream,
+    drained,
+)
 from twinserve.scaling.billing import Billed
 from twinserve.scaling.policy import Number, TargetsPolicy, policy_named
 from twinserve.scaling.rules import State
 
-STATUS_PATH = "/_gateway/status"
 METRICS_PATH = "/metrics"
 BODY_LIMIT = 32 * MIB  # Cloud Run's for HTTP/1
-ANSWER_WITHIN_S = 300.0  # Cloud Run's default request timeout
+PATIENCE = Patience()
 TICK_S = 0.1
 LEAST_STOP_S = 1.0
+BACKLOG = 1024
+SEND_BUFFER = 256 * 1024
 
 
 class Gateway:
@@ -64,6 +76,8 @@ class Gateway:
         events: EventWriter | None = None,
         *,
         time_scale: float = 1.0,
+        patience: Patience = PATIENCE,
+        losses: Losses | None = None,
     ) -> None:
         self.deployment = deployment
         self._policy = policy_named(deployment.policy_name).compressed(time_scale)
@@ -75,8 +89,12 @@ class Gateway:
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._tally = Tally()
-        self._inbound = Inbound(deployment.name, _bytes(self._policy.request_most_mib))
-        self._connections = Connections(ANSWER_WITHIN_S)
+        self._patience = patience
+        self._losses = losses or Losses()
+        limit_bytes = _bytes(self._policy.request_most_mib)
+        self._inbound = Inbound(deployment.name, limit_bytes, patience.request_s)
+        self._outbound = Outbound(patience.taken_s, self._slots.meter.sent, self._in_background)
+        self._connections = Connections(patience.answer_s)
         self._draining = False
         self._last_failure = ""
 
@@ -96,6 +114,7 @@ class Gateway:
         self._fleet = Fleet(
             self._slots,
             self._events,
+            self._losses,
             self._instances,
             self._session,
             self._rethink,
@@ -142,6 +161,7 @@ class Gateway:
             "mean_start_s": self._slots.mean_start_s,
             "last_failure": self._last_failure,
             "requests": self._tally.facts(),
+            "not_written": self._losses.facts(),
         }
 
     async def _listen(self, port: int) -> str:
@@ -151,11 +171,12 @@ class Gateway:
             auto_decompress=False,
             access_log=None,
             lingering_time=LEAST_STOP_S,
+            keepalive_timeout=self._patience.request_s,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=LEAST_STOP_S)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, port, backlog=1024).start()
+            await web.SockSite(self._runner, _listening(port), backlog=BACKLOG).start()
         except OSError as error:
             await self._runner.cleanup()
             await self._session.close()
@@ -178,6 +199,9 @@ class Gateway:
             reason = error.reason if isinstance(error, Refusal) else error.title.lower()
             self._tally.refusals[reason] += 1
             return problem(error)
+        except CutOff:
+            self._tally.broken += 1
+            raise asyncio.CancelledError from None  # its connection is gone: nothing can be said
         except asyncio.CancelledError:
             self._tally.left += 1
             raise
@@ -186,7 +210,13 @@ class Gateway:
         counts = {state.value: self._slots.count(state) for state in State}
         queued, in_flight = len(self._slots.queue), self._slots.in_flight
         return metrics_text(
-            self.deployment.name, self._tally, queued, in_flight, counts, self.billed()
+            self.deployment.name,
+            self._tally,
+            queued,
+            in_flight,
+            counts,
+            self.billed(),
+            self._losses.facts(),
         )
 
     async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -281,69 +311,33 @@ class Gateway:
         try:
             return await self._connections.exchange(port, wanted)
         except Silent:
+            limit_s = self._patience.answer_s
             if self._slots.hangs(ticket):
-                self._fleet.replace(name, f"nothing came from it for {ANSWER_WITHIN_S:g} s")
-            raise NoAnswerInTime(name, ANSWER_WITHIN_S) from None
+                self._fleet.replace(name, f"nothing came from it for {limit_s:g} s")
+            raise NoAnswerInTime(name, limit_s) from None
 
     async def _relay(
         self, request: web.BaseRequest, ticket: Ticket, upstream: Upstream, first: bytes
     ) -> web.StreamResponse:
-        """Pass the answer on; one that is here already in one piece, which is quicker."""
-        head, name = upstream.head, ticket.was_on or ""
-        length = head.values("content-length")
-        headers = CIMultiDict(end_to_end(head.headers))
-        headers[INSTANCE_HEADER] = name
-        headers.add("Server-Timing", _server_timing(ticket))
-        whole = length == [str(len(first))] and request.method != hdrs.METH_HEAD
-        answer = (web.Response if whole else web.StreamResponse)(
-            status=head.status, reason=head.reason, headers=headers
-        )
-        try:
-            self._check_length(upstream, name, length)
-            if isinstance(answer, web.Response):
-                answer.body = first
-                await answer.prepare(request)
-                await answer.write_eof()
-                self._slots.meter.sent(len(first))
-            elif not await self._stream(request, answer, upstream, first):
-                self._tally.broken += 1
-                return answer
-        except ConnectionError:
+        name = ticket.was_on or ""
+        self._check_length(upstream, name)
+        added: Headers = [(INSTANCE_HEADER, name), ("Server-Timing", _server_timing(ticket))]
+        answer, end = await self._outbound.relay(request, upstream, first, added)
+        if end is End.WHOLE:
+            self._tally.answers[upstream.head.status] += 1
+        elif end is End.BROKEN:
+            self._tally.broken += 1
+        else:
             self._tally.left += 1
-            self._in_background(drained(upstream))
-            return answer
-        except BaseException:
-            self._in_background(drained(upstream))
-            raise
-        self._tally.answers[head.status] += 1
         return answer
 
-    def _check_length(self, upstream: Upstream, name: str, length: list[str]) -> None:
+    def _check_length(self, upstream: Upstream, name: str) -> None:
         limit = _bytes(self._policy.response_most_mib)
+        length = upstream.head.values("content-length")
         if self._policy.response_most_mib and length and int(length[0]) > limit:
             upstream.close()
+            self._in_background(drained(upstream))
             raise AnswerTooLarge(name, int(length[0]), limit, self._policy.name)
-
-    async def _stream(
-        self, request: web.BaseRequest, answer: web.StreamResponse, upstream: Upstream, chunk: bytes
-    ) -> bool:
-        """Piece by piece; returns whether it was whole.
-
-        When the instance breaks off, half an answer is out, and only a broken connection tells the
-        client that it is half.
-        """
-        await answer.prepare(request)
-        try:
-            while chunk:
-                await answer.write(chunk)
-                self._slots.meter.sent(len(chunk))
-                chunk = await upstream.read()
-        except BrokenOff:
-            if request.transport is not None:
-                request.transport.abort()
-            return False
-        await answer.write_eof()
-        return True
 
     def _answered(self, ticket: Ticket) -> None:
         self._slots.answered(ticket, _now_s())
@@ -372,8 +366,9 @@ class Gateway:
         self._assign()
 
     def _assign(self) -> None:
-        """Give free places to those who wait."""
+        """Give free places to those who wait, and the instances their CPU before the request."""
         for ticket in self._slots.assign(_now_s()):
+            self._fleet.allot(ticket.instance or "")
             waiting = self._waiting.get(ticket)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
@@ -402,16 +397,27 @@ class Gateway:
             self._waiting[ticket].set_exception(error)
 
     async def _keep_ticking(self) -> None:
+        """For as long as it listens: whatever goes wrong in one tick, the next one comes, or those
+        who wait would wait in silence."""
         while not self._draining:
-            self._rethink()
-            limit_s = self._slots.decision.wait_most_s
-            status = self._policy.waited_status.value
-            for ticket in self._slots.overdue(_now_s()):
-                count = self._slots.count(State.READY)
-                self._refuse(ticket, Overloaded(self.deployment.name, count, limit_s, status))
-            self._fleet.shrink()
-            self._connections.sweep()
+            try:
+                self._tick()
+            except Exception as error:
+                said = {"message": f"{self.deployment.name}: a tick failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(said)
             await asyncio.sleep(self._tick_s)
+
+    def _tick(self) -> None:
+        self._rethink()
+        limit_s = self._slots.decision.wait_most_s
+        status = self._policy.waited_status.value
+        for ticket in self._slots.overdue(_now_s()):
+            count = self._slots.count(State.READY)
+            self._refuse(ticket, Overloaded(self.deployment.name, count, limit_s, status))
+        self._fleet.shrink()
+        self._fleet.allot()
+        self._connections.sweep()
+        self._outbound.sweep()
 
     async def _watch_cpu(self) -> None:
         """Only where the policy could start another instance for it."""
@@ -436,6 +442,14 @@ class Gateway:
         self._connections.close()
         await self._session.close()
         await asyncio.sleep(0)  # the loop closes what was aborted
+
+
+def _listening(port: int) -> socket.socket:
+    """The system holds no more than this of an answer, or it would count as taken by a client that
+    takes nothing."""
+    listener = socket.create_server((HOST, port), backlog=BACKLOG)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    return listener
 
 
 def _bytes(limit: Number | None) -> int:

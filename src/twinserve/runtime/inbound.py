@@ -13,9 +13,9 @@ from twinserve.errors import BodyTooLarge
 from twinserve.runtime.refusals import QueueFull, SlowBody
 from twinserve.runtime.upstream import Request
 
+STATUS_PATH = "/_gateway/status"
 MIB = 1024 * 1024
 HELD_LIMIT = 512 * MIB  # of all bodies that are here at a time
-BODY_WITHIN_S = 60.0
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?\s*(?:[,;]|$)", re.IGNORECASE)
 # RFC 9110 section 7.6.1; Content-Length and Expect are settled with each side anew.
 HOP_BY_HOP = frozenset(
@@ -35,11 +35,13 @@ HOP_BY_HOP = frozenset(
 
 
 class Inbound:
-    """Reads requests of up to ``limit_bytes`` each, as long as all of them together fit."""
+    """Reads requests of up to ``limit_bytes`` each, as long as all of them together fit, and each
+    is there within ``within_s``."""
 
-    def __init__(self, deployment: str, limit_bytes: int) -> None:
+    def __init__(self, deployment: str, limit_bytes: int, within_s: float) -> None:
         self._deployment = deployment
         self._limit_bytes = limit_bytes
+        self._within_s = within_s
         self._held_bytes = 0
 
     @asynccontextmanager
@@ -68,13 +70,13 @@ class Inbound:
         if declared > self._limit_bytes:
             raise BodyTooLarge(declared, self._limit_bytes)
         try:
-            async with asyncio.timeout(BODY_WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 while chunk := await request.content.readany():
                     body += chunk
                     self._held_bytes += len(chunk)
                     self._check(len(body))
         except TimeoutError:
-            raise SlowBody(BODY_WITHIN_S) from None
+            raise SlowBody(self._within_s) from None
 
     def _check(self, length: int) -> None:
         if length > self._limit_bytes:

@@ -60,6 +60,11 @@ class InstanceLog:
         text = os.pread(self.fileno(), self.size - start, start).decode(errors="replace")
         return "\n".join([line for line in text.splitlines() if line.strip()][-TAIL_LINES:])
 
+    def add(self, text: bytes) -> None:
+        """Append what a container wrote; a full disk costs the lines alone."""
+        with suppress(OSError):
+            os.write(self.fileno(), text)
+
     def close(self) -> None:
         self._file.close()
 
@@ -97,7 +102,7 @@ class ProcessInstance:
         self.stages: StartStages | None = None
         self._log = log
         self._owner = owner
-        self._private = tempfile.TemporaryDirectory(prefix="twinserve-")
+        self._private: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._logged_before = 0
         self._stopped = False
@@ -109,6 +114,10 @@ class ProcessInstance:
     def placement(self) -> str:
         cpus = " and ".join(str(cpu) for cpu in self.cpus)
         return f"on CPU {cpus}" if cpus else "on any CPU"
+
+    @property
+    def given_cpu(self) -> None:
+        """Plain processes have no quota."""
 
     @property
     def pid(self) -> int | None:
@@ -137,6 +146,10 @@ class ProcessInstance:
                 self._watch_workers()
                 return
 
+    @property
+    def is_ending(self) -> bool:
+        return self._end.is_set()
+
     async def ended(self) -> str:
         """Wait until the instance, or a worker of it, has ended; returns what happened."""
         await self._end.wait()
@@ -161,7 +174,11 @@ class ProcessInstance:
     def close(self) -> None:
         """Give back what belonged to the instance; its processes must be gone."""
         self._watch.close()
-        self._private.cleanup()
+        if self._private is not None:
+            self._private.cleanup()
+
+    def give_cpu(self, cpus: float) -> None:
+        """Nothing: plain processes have no quota that could be changed."""
 
     def usage(self) -> Usage | None:
         """What the group has used until now."""
@@ -184,6 +201,10 @@ class ProcessInstance:
         self._watch.add(self._process.pid)
 
     def _environment(self) -> dict[str, str]:
+        if self._private is None:
+            self._private = tempfile.TemporaryDirectory(
+                prefix="twinserve-", ignore_cleanup_errors=True
+            )
         private = Path(self._private.name)
         found = instance_environment(self.deployment, self.port, os.environ, private)
         return found | {VARIABLE: self._owner.label, ASKED: str(time.time() * 1000)}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,16 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twinserve.errors import RuntimeFailure
+from twinserve.runtime.cgroup import PERIOD_US
 from twinserve.runtime.commands import HOST, IMAGE_PORT
 from twinserve.runtime.owner import LABEL, Owner
-from twinserve.runtime.process_ties import tied_to_parent
+from twinserve.runtime.podman_service import PodmanService, podman_service
 from twinserve.runtime.runner import DOCKER, NAMES, PODMAN
 
 T = TypeVar("T")
 ANSWERS_WITHIN_S = 30
-PROBE_S = 3
-POLL_S = 0.05
+PROBE_S = 10
 EXTRA = "containers"
+PODMAN_NAMED = "CONTAINER_HOST"
 
 
 class EngineGone(RuntimeFailure):
@@ -59,11 +57,19 @@ class Seen:
 
 class Engine:
     """Calls that block; each raises :class:`EngineGone` when the socket does not answer, and
-    ``RuntimeFailure`` when the engine refuses."""
+    ``RuntimeFailure`` when the engine refuses. A ``service`` of our own that has died is started
+    again, and the call repeated."""
 
-    def __init__(self, name: str, url: str, timeout_s: float = ANSWERS_WITHIN_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        timeout_s: float = ANSWERS_WITHIN_S,
+        service: PodmanService | None = None,
+    ) -> None:
         self.name = name
         self.url = url
+        self._service = service
         self._errors = _sdk().errors
         self._broken = (self._errors.DockerException, OSError, _broken_connection())
         self._asked("answer", lambda: _knock(url))
@@ -78,7 +84,8 @@ class Engine:
         # The image's health check is left out: the gateway asks for itself, and a check in the
         # middle of a measurement would use the instance's CPU.
         limits = self._api.create_host_config(
-            nano_cpus=round(spec.cpu * 1e9),
+            cpu_quota=round(spec.cpu * PERIOD_US),
+            cpu_period=PERIOD_US,
             mem_limit=spec.memory_mib << 20,
             memswap_limit=spec.memory_mib << 20,
             read_only=True,
@@ -132,8 +139,32 @@ class Engine:
         except (self._errors.NotFound, RuntimeFailure):
             return  # it is not there, or does not run
 
+    def hold_to(self, container: str, cpus: float) -> None:
+        """Change the CPU quota of a running container; takes some tens of milliseconds.
+
+        Podman's Docker API has no such call before version 5, its own has it since 4.3.
+
+        Raises:
+            RuntimeFailure: the engine cannot.
+        """
+        quota_us = round(cpus * PERIOD_US)
+        change = lambda: self._api.update_container(  # noqa: E731
+            container, cpu_quota=quota_us, cpu_period=PERIOD_US
+        )
+        if self.name == PODMAN:
+            url = f"{self._api.base_url}/v4.3.0/libpod/containers/{container}/update"
+            body = {"cpu": {"quota": quota_us, "period": PERIOD_US}}
+            change = lambda: self._api._raise_for_status(self._api.post(url, json=body))  # noqa: E731
+        try:
+            self._asked("change a CPU quota", change)
+        except self._errors.NotFound as error:
+            raise RuntimeFailure(
+                f"{NAMES[self.name]} cannot change the CPU quota of a running container ({error})."
+            ) from None
+
     def remove(self, container: str) -> None:
-        """End and remove it; one that is gone is fine."""
+        """End it at once and remove it; one that is gone is fine."""
+        self.signal(container, signal.SIGKILL)  # else an engine waits for it first
         with suppress(self._errors.NotFound):
             self._asked("remove", lambda: self._api.remove_container(container, force=True, v=True))
 
@@ -163,17 +194,34 @@ class Engine:
 
         Nothing without our label is touched, nor what belongs to a run that is going on.
         """
-        filters = {"label": [LABEL]}
-        found = self._asked("list", lambda: self._api.containers(all=True, filters=filters))
-        left = [each["Id"] for each in found if _is_left_behind(each.get("Labels") or {})]
-        for container in left:
-            self.remove(container)
-        return len(left)
+        return self._removed(_is_left_behind)
+
+    def remove_owned(self) -> int:
+        """Remove every container that is this process's own; returns how many there were."""
+        mine = Owner.this().label
+        return self._removed(lambda labels: labels.get(LABEL) == mine)
 
     def close(self) -> None:
         self._api.close()
 
+    def _removed(self, wanted: Callable[[Mapping[str, str]], bool]) -> int:
+        filters = {"label": [LABEL]}
+        found = self._asked("list", lambda: self._api.containers(all=True, filters=filters))
+        chosen = [each["Id"] for each in found if wanted(each.get("Labels") or {})]
+        for container in chosen:
+            self.remove(container)
+        return len(chosen)
+
     def _asked(self, what: str, call: Callable[[], T]) -> T:
+        life = self._service.life if self._service else 0
+        try:
+            return self._tried(what, call)
+        except EngineGone:
+            if self._service is None or not self._service.revived(life):
+                raise
+            return self._tried(what, call)
+
+    def _tried(self, what: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except self._errors.NotFound:
@@ -202,8 +250,11 @@ def opened_engine(name: str) -> Iterator[Engine]:
     if engine is not None:
         with _closed(engine):
             yield engine
-    elif name == PODMAN and sys.platform == "linux":
-        with _own_service() as url, _closed(Engine(PODMAN, url)) as own:
+    elif name == PODMAN and sys.platform == "linux" and not os.environ.get(PODMAN_NAMED):
+        with (
+            podman_service() as service,
+            _closed(Engine(PODMAN, service.url, service=service)) as own,
+        ):
             yield own
     else:
         raise RuntimeFailure(
@@ -220,7 +271,7 @@ def sockets(name: str) -> list[str]:
         named = os.environ.get("DOCKER_HOST")
     else:
         usual = ["/run/podman/podman.sock", *([f"{runtime}/podman/podman.sock"] if runtime else [])]
-        named = os.environ.get("CONTAINER_HOST")
+        named = os.environ.get(PODMAN_NAMED)
     return [named] if named else [f"unix://{path}" for path in usual]
 
 
@@ -234,39 +285,6 @@ def _answering(name: str) -> Engine | None:
             Engine(name, url, PROBE_S).close()
             return Engine(name, url)
     return None
-
-
-@contextmanager
-def _own_service() -> Iterator[str]:
-    if shutil.which(PODMAN) is None:
-        raise RuntimeFailure("Podman is not installed; install it, or use --runner process.")
-    with tempfile.TemporaryDirectory(prefix="twinserve-podman-") as folder:
-        url = f"unix://{folder}/podman.sock"
-        with (Path(folder) / "log").open("w+b") as log:
-            service = subprocess.Popen(
-                [PODMAN, "system", "service", "--time=0", url],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=folder,  # what watches a container leaves a file where it runs
-                preexec_fn=tied_to_parent(os.getpid()),
-            )
-            try:
-                _until_it_listens(service, Path(folder) / "podman.sock", log.fileno())
-                yield url
-            finally:
-                service.terminate()
-                service.wait()
-
-
-def _until_it_listens(service: subprocess.Popen[bytes], path: Path, log: int) -> None:
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
-    while not path.is_socket():
-        if service.poll() is not None or time.monotonic() > deadline:
-            said = os.pread(log, 4096, 0).decode(errors="replace").strip()
-            raise RuntimeFailure(f"Podman's service did not start: {said or 'it said nothing'}")
-        time.sleep(POLL_S)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from typing import TypeVar
 
 import aiohttp
@@ -31,12 +31,25 @@ from twinserve.runtime.watch import DeathWatch
 T = TypeVar("T")
 POLL_S = 0.05
 TOLD_WITHIN_S = 0.3  # the engine's own news of a container's end
+LEAST_CPU = 0.01  # the smallest quota that engines and kernels take
+CPU_VARIABLE = "TWINSERVE_CPU"
+
+
+class Means(Enum):
+    """How the CPU quota of a running container can be changed: not at all, by the engine (in tens
+    of ms: good enough for the boost, too slow between two requests), or by the control group."""
+
+    NONE = "not at all"
+    ENGINE = "by the engine"
+    CGROUP = "by the control group"
 
 
 class OciRunner:
     """Runs instances as containers of one engine.
 
-    ``images`` has the image of each deployment by its name; ``commands`` replaces what one runs.
+    ``images`` has the image of each deployment by its name; ``commands`` replaces what one runs;
+    ``say`` gets a sentence, once, where the engine's containers cannot be given the CPU that a
+    policy allots from moment to moment.
     """
 
     def __init__(
@@ -45,24 +58,36 @@ class OciRunner:
         images: Mapping[str, str],
         log: InstanceLog,
         commands: Mapping[str, Sequence[str]] | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._images = images
         self._log = log
         self._owner = Owner.this()
         self._commands = dict(commands or {})
+        self._say = say
+        self._said = False
 
     def instance(self, name: str, deployment: Deployment, place: int) -> ContainerInstance:  # noqa: ARG002
         spec = ContainerSpec(
             name=f"twinserve-{self._owner.pid}-{name}",
             image=self._images[deployment.name],
             command=self._commands.get(deployment.name) or image_command(deployment.kind),
-            environment=cloud_environment(deployment, IMAGE_PORT),
+            environment={
+                **cloud_environment(deployment, IMAGE_PORT),
+                # Threads follow from this: the boost at the start would ask for too many.
+                CPU_VARIABLE: f"{deployment.cpu:g}",
+            },
             labels={LABEL: self._owner.label, "twinserve.instance": name},
             cpu=deployment.cpu,
             memory_mib=deployment.memory_mib,
         )
-        return ContainerInstance(name, spec, self._engine, self._log)
+        return ContainerInstance(name, spec, self._engine, self._log, self._say_once)
+
+    def _say_once(self, sentence: str) -> None:
+        if not self._said:
+            self._said = True
+            self._say(sentence)
 
 
 class ContainerInstance:
@@ -73,7 +98,14 @@ class ContainerInstance:
     machine) the engine is asked for both, and a worker's end stays inside.
     """
 
-    def __init__(self, name: str, spec: ContainerSpec, engine: Engine, log: InstanceLog) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: ContainerSpec,
+        engine: Engine,
+        log: InstanceLog,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.name = name
         self.port = 0
         self.cpus: tuple[int, ...] = ()
@@ -88,11 +120,20 @@ class ContainerInstance:
         self._end = asyncio.Event()
         self._end_reason = ""
         self._ending: asyncio.Task[None] | None = None
+        self._say = say
+        self._means: Means | None = None  # None until it runs
+        self._wanted_cpu = self._given_cpu = spec.cpu
+        self._giving: asyncio.Task[None] | None = None
         self._watch = DeathWatch(self._noticed)
 
     @property
     def placement(self) -> str:
         return f"on any CPU, {self._spec.cpu:g} by quota"
+
+    @property
+    def given_cpu(self) -> float:
+        """The CPUs that its quota allows it now."""
+        return self._given_cpu
 
     @property
     def pid(self) -> int | None:
@@ -112,6 +153,10 @@ class ContainerInstance:
         except NotReady as reason:
             raise await self._failure(self._end_reason or str(reason)) from None
         self._watch_workers()
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
 
     async def ended(self) -> str:
         """Wait until the container, or a worker in it, has ended; returns what happened."""
@@ -136,13 +181,25 @@ class ContainerInstance:
         await self._signal(signal.SIGKILL)
         await self._until_dead()
         with suppress(RuntimeFailure):
-            os.write(self._log.fileno(), await self._logged())
+            self._log.add(await self._logged())
             await asyncio.to_thread(self._engine.remove, self._id)
         self._id = None
 
     def close(self) -> None:
         """Watch no more."""
         self._watch.close()
+
+    def give_cpu(self, cpus: float) -> None:
+        """By the control group at once; by the engine soon, and only what is worth its time."""
+        self._wanted_cpu = max(cpus, LEAST_CPU)
+        if self._means is Means.CGROUP and self._cgroup and self._wanted_cpu != self._given_cpu:
+            with suppress(OSError):  # it has just ended
+                self._cgroup.hold_to(self._wanted_cpu)
+                self._given_cpu = self._wanted_cpu
+        if self._means is Means.ENGINE and self._giving is None:
+            wanted = max(cpus, self._spec.cpu)
+            if wanted != self._given_cpu:
+                self._giving = asyncio.get_running_loop().create_task(self._give(wanted))
 
     def usage(self) -> Usage | None:
         """What the container has used, by its cgroup, else as the engine tells it."""
@@ -164,6 +221,35 @@ class ContainerInstance:
             raise await self._failure(_how_it_ended(seen))
         self.port = seen.port
         self._watch_over(seen.pid)
+        await self._find_means()
+
+    async def _find_means(self) -> None:
+        """What it is due from the start on (boost) goes to it at once, which shows what works."""
+        if self._cgroup is not None and self._cgroup.can_hold:
+            self._means = Means.CGROUP
+            self.give_cpu(self._wanted_cpu)
+        else:
+            self._means = Means.ENGINE
+            await self._give(max(self._wanted_cpu, self._spec.cpu))
+            if self._means is Means.ENGINE:
+                self._say(
+                    "The control groups of the containers are not ours to change, so instances "
+                    "keep their CPU between requests; the boost at their start is enforced."
+                )
+
+    async def _give(self, cpus: float) -> None:
+        """By the engine; one that cannot is not asked again."""
+        try:
+            await asyncio.to_thread(self._engine.hold_to, self._id or "", cpus)
+            self._given_cpu = cpus
+        except EngineGone:
+            return  # it may come back
+        except RuntimeFailure as error:
+            if self._means is Means.ENGINE and not self._end.is_set():
+                self._means = Means.NONE
+                self._say(f"Instances keep their CPU between requests and get no boost: {error}")
+        finally:
+            self._giving = None
 
     def _watch_over(self, pid: int) -> None:
         cgroup = Cgroup.of(pid) if pid else None
@@ -201,15 +287,19 @@ class ContainerInstance:
             self._ending = asyncio.get_running_loop().create_task(self._conclude(pid))
 
     async def _conclude(self, pid: int) -> None:
-        """Say why, then that it ended."""
+        """Say why, then that it ended; that above all: requests wait for it."""
+        try:
+            self._end_reason = await self._why(pid)
+        finally:
+            self._end.set()
+
+    async def _why(self, pid: int) -> str:
         found = self._cgroup.read() if self._cgroup else None
         if found is not None and found.oom_kills:
-            self._end_reason = _out_of_memory(self._spec.memory_mib)
-        elif pid not in (0, self.pid) and await self._outlives_a_worker():
-            self._end_reason = f"its worker (process {pid}) ended"
-        else:
-            self._end_reason = await self._engines_word()
-        self._end.set()
+            return _out_of_memory(self._spec.memory_mib)
+        if pid not in (0, self.pid) and await self._outlives_a_worker():
+            return f"its worker (process {pid}) ended"
+        return await self._engines_word()
 
     async def _outlives_a_worker(self) -> bool:
         """When the first process dies, the kernel ends the others before that shows."""

@@ -8,6 +8,7 @@ from math import ceil
 
 from twinserve.deployment import Deployment
 from twinserve.runtime.runner import NAMES, PROCESS
+from twinserve.scaling.policy import policy_named
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 
@@ -40,4 +41,12 @@ def limits_sentence(deployment: Deployment, runner: str = PROCESS, can_pin: bool
     cores = ceil(deployment.cpu)
     whole = f"{cores} whole CPU{'s' if cores > 1 else ''}"
     rounded = "" if cores == deployment.cpu else f" instead of {deployment.cpu:g}"
-    return f"{deployment.name}: each instance is pinned to {whole}{rounded}; {memory}."
+    always = _always(deployment)
+    return f"{deployment.name}: each instance is pinned to {whole}{rounded}{always}; {memory}."
+
+
+def _always(deployment: Deployment) -> str:
+    policy = policy_named(deployment.policy_name)
+    if policy.boost is None and policy.cpu_outside_requests is None:
+        return ""
+    return f", no more at its start and no less between requests, as {policy.name} has it"

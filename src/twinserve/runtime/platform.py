@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import msgspec
 
 from twinserve.deployment import Deployment
 from twinserve.errors import RuntimeFailure
 from twinserve.runtime.capacity import Capacity, host_capacity, instance_cap
+from twinserve.runtime.inbound import STATUS_PATH
+from twinserve.runtime.patience import Patience
 from twinserve.runtime.pinning import limits_sentence
 from twinserve.runtime.runner import RunnerChoice
-from twinserve.runtime.supervisor import Configuration, Listening
+from twinserve.runtime.supervisor import Configuration, Listening, News
 
 LISTENS_WITHIN_S = 60.0
 DRAINS_WITHIN_S = 15.0
 ENDS_WITHIN_S = 5.0
 LAST_LINES = 5
 PLAIN_PROCESSES = RunnerChoice()
+PATIENCE = Patience()
+
+
+class _Seen(msgspec.Struct):
+    given_cpu: float | None = None
+
+
+class _Status(msgspec.Struct):
+    instances: list[_Seen]
 
 
 class LocalPlatform:
@@ -39,7 +54,8 @@ class LocalPlatform:
         cap: a sentence a side, why there are no more instances.
         limits: a sentence a side, which limits hold here.
         runner: what runs the instances.
-        notes: what there is to say once the platform runs; set inside the ``with`` block.
+        notes: what there is to say once the platform runs; set inside the ``with`` block. What
+            comes up later is told by :meth:`news`.
         urls: a URL a side; set inside the ``with`` block.
     """
 
@@ -54,6 +70,7 @@ class LocalPlatform:
         log: Path | None = None,
         capacity: Capacity | None = None,
         runner: RunnerChoice = PLAIN_PROCESSES,
+        patience: Patience = PATIENCE,
     ) -> None:
         here = capacity or host_capacity()
         caps = {each.name: instance_cap(here, each) for each in deployments}
@@ -73,6 +90,7 @@ class LocalPlatform:
             billing=str(billing) if billing else None,
             log=str(log) if log else None,
             runner=runner,
+            patience=patience,
         )
 
     def __enter__(self) -> Self:
@@ -82,6 +100,7 @@ class LocalPlatform:
             RuntimeFailure: it did not come up; its last lines are in the message.
         """
         self._errors = tempfile.TemporaryFile()
+        self._heard, self._at_end = b"", False
         self._child = subprocess.Popen(
             [sys.executable, "-m", "twinserve.runtime"],
             stdin=subprocess.PIPE,
@@ -129,17 +148,55 @@ class LocalPlatform:
             self._child.stdin.write(line)
             self._child.stdin.flush()
 
+    def is_boosted(self) -> bool:
+        """Whether an instance has more CPU now than its deployment, since it has just started.
+
+        Raises:
+            RuntimeFailure: the supervisor has died.
+        """
+        self.check()
+        return any(
+            (each.given_cpu or 0.0) > deployment.cpu
+            for side, deployment in self.deployments.items()
+            for each in self._instances(side)
+        )
+
+    def _instances(self, side: str) -> list[_Seen]:
+        connection = HTTPConnection(urlsplit(self.urls[side]).netloc, timeout=ENDS_WITHIN_S)
+        try:
+            connection.request("GET", STATUS_PATH)
+            body = connection.getresponse().read()
+        finally:
+            connection.close()
+        return msgspec.json.decode(body, type=_Status).instances
+
+    def news(self) -> list[str]:
+        """What there is to say since the last call, a sentence each."""
+        return [msgspec.json.decode(line, type=News).news for line in self._lines(0)]
+
     def _hear(self) -> Listening:
+        deadline = time.monotonic() + LISTENS_WITHIN_S
+        while (left_s := deadline - time.monotonic()) > 0 and not self._at_end:
+            for line in self._lines(left_s):
+                return msgspec.json.decode(line, type=Listening)
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(ENDS_WITHIN_S if self._at_end else 0)
+        raise RuntimeFailure(f"The local platform did not come up. {self._last_lines()}")
+
+    def _lines(self, within_s: float) -> Iterator[bytes]:
+        """Whole lines of the supervisor: those that are here, else what comes by then."""
         assert self._child.stdout is not None  # noqa: S101 - opened as a pipe above
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._child.stdout, selectors.EVENT_READ)
-            heard = selector.select(LISTENS_WITHIN_S)
-        line = self._child.stdout.readline() if heard else b""
-        if not line:
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(ENDS_WITHIN_S if heard else 0)
-            raise RuntimeFailure(f"The local platform did not come up. {self._last_lines()}")
-        return msgspec.json.decode(line, type=Listening)
+        while b"\n" not in self._heard and not self._at_end:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._child.stdout, selectors.EVENT_READ)
+                if not selector.select(within_s):
+                    return
+            data = os.read(self._child.stdout.fileno(), 65536)
+            self._at_end = not data
+            self._heard += data
+        while b"\n" in self._heard:
+            line, _, self._heard = self._heard.partition(b"\n")
+            yield line
 
     def _last_lines(self) -> str:
         self._errors.seek(0)

@@ -12,6 +12,7 @@ import psutil
 
 from twinserve.records.resources import ResourceRow, ResourceWriter
 from twinserve.runtime.cgroup import Cgroup
+from twinserve.runtime.losses import Losses
 
 EVERY_S = 1.0
 LEAST_S = 0.5  # CPU time comes in steps of 10 ms: shorter readings would be wild
@@ -75,9 +76,15 @@ def cpu_percent(before: Usage, now: Usage) -> float:
 class ResourceRecorder:
     """Writes a row for every target each second until it is cancelled."""
 
-    def __init__(self, writer: ResourceWriter, targets: Callable[[], list[Target]]) -> None:
+    def __init__(
+        self,
+        writer: ResourceWriter,
+        targets: Callable[[], list[Target]],
+        losses: Losses | None = None,
+    ) -> None:
         self._writer = writer
         self._targets = targets
+        self._losses = losses or Losses()
         self._before: dict[str, Usage] = {}
 
     async def run(self) -> None:
@@ -99,7 +106,8 @@ class ResourceRecorder:
             before = self._before.get(target.instance, unused)
             kept[target.instance] = before
             if now is not None and now.at_s - before.at_s >= LEAST_S:
-                self._writer.add(_row(target, before, now))
+                with self._losses.counted("resources.csv"):
+                    self._writer.add(_row(target, before, now))
                 kept[target.instance] = now
         self._before = kept
 

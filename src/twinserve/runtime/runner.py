@@ -34,6 +34,11 @@ class Instance(Protocol):
         ...
 
     @property
+    def given_cpu(self) -> float | None:
+        """The CPUs that its quota allows it now; None where it has none."""
+        ...
+
+    @property
     def pid(self) -> int | None:
         """Its first process, None before it runs or where this machine does not see it."""
         ...
@@ -44,6 +49,11 @@ class Instance(Protocol):
         Raises:
             RuntimeFailure: it ended or was not ready in time; its last lines are in the message.
         """
+        ...
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end was noticed; :meth:`ended` returns once there is a reason, too."""
         ...
 
     async def ended(self) -> str:
@@ -60,6 +70,10 @@ class Instance(Protocol):
 
     def close(self) -> None:
         """Give back what belonged to it; it must be gone."""
+        ...
+
+    def give_cpu(self, cpus: float) -> None:
+        """Hold it to so many CPUs from now on, where its runner can; never blocks."""
         ...
 
     def usage(self) -> Usage | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from twinserve.errors import RuntimeFailure
 from twinserve.runtime.instances import InstanceLog, ProcessRunner
 from twinserve.runtime.leftovers import format_leftovers, remove_processes
 from twinserve.runtime.oci_engine import opened_engine
@@ -22,8 +23,10 @@ class OpenRunner:
 
 
 @contextmanager
-def opened_runner(choice: RunnerChoice, log: InstanceLog) -> Iterator[OpenRunner]:
-    """The chosen runner for as long as the ``with`` block lasts.
+def opened_runner(
+    choice: RunnerChoice, log: InstanceLog, say: Callable[[str], None] = lambda _: None
+) -> Iterator[OpenRunner]:
+    """The chosen runner for as long as the ``with`` block lasts; ``say`` gets what turns out later.
 
     Raises:
         RuntimeFailure: its engine is not installed, or does not answer.
@@ -34,5 +37,9 @@ def opened_runner(choice: RunnerChoice, log: InstanceLog) -> Iterator[OpenRunner
         return
     with opened_engine(choice.name) as engine:
         containers = engine.remove_leftovers()
-        runner = OciRunner(engine, choice.images, log)
-        yield OpenRunner(runner, format_leftovers(processes, containers))
+        runner = OciRunner(engine, choice.images, log, say=say)
+        try:
+            yield OpenRunner(runner, format_leftovers(processes, containers))
+        finally:
+            with suppress(RuntimeFailure):  # what it would not remove when its time had come
+                engine.remove_owned()

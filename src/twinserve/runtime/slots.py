@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from twinserve.deployment import Deployment
 from twinserve.scaling.billing import BillingMeter
 from twinserve.scaling.policy import AnyPolicy, policy_named
-from twinserve.scaling.rules import Decision, InstanceSeen, Memory, Seen, State, decide, windows
+from twinserve.scaling.rules import (
+    Decision,
+    InstanceSeen,
+    Memory,
+    Seen,
+    State,
+    allotted_cpu,
+    decide,
+    windows,
+)
 from twinserve.scaling.window import LoadWindow
 
 
@@ -212,6 +221,17 @@ class Slots:
             for name, slot in self.instances.items()
             if slot.state is State.READY and slot.idle_since_s is not None
         }
+
+    def allotted_cpu(self, name: str, now_s: float) -> float:
+        """The CPUs that the policy gives an instance now."""
+        slot = self.instances[name]
+        return allotted_cpu(
+            self.policy,
+            self.deployment.cpu,
+            state=slot.state,
+            in_flight=slot.in_flight,
+            ready_for_s=now_s - slot.ready_s,
+        )
 
     def count(self, state: State) -> int:
         return sum(slot.state is state for slot in self.instances.values())

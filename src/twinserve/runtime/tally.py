@@ -65,10 +65,14 @@ def metrics_text(
     in_flight: int,
     instances: Mapping[str, int],
     billed: Sequence[Billed],
+    not_written: Mapping[str, int],
 ) -> bytes:
-    """The whole of ``GET /metrics``; ``instances`` are counts by state."""
+    """The whole of ``GET /metrics``; ``instances`` are counts by state, ``not_written`` rows by
+    file."""
     registry = CollectorRegistry()
-    registry.register(_Collected(deployment, tally, queued, in_flight, instances, billed))
+    registry.register(
+        _Collected(deployment, tally, queued, in_flight, instances, billed, not_written)
+    )
     return generate_latest(registry)
 
 
@@ -80,6 +84,7 @@ class _Collected(Collector):
     in_flight: int
     instances: Mapping[str, int]
     billed: Sequence[Billed]
+    not_written: Mapping[str, int]
 
     def collect(self) -> Iterator[Metric]:
         tally = self.tally
@@ -98,6 +103,8 @@ class _Collected(Collector):
         for state, count in self.instances.items():
             states.add_metric([self.deployment, state], count)
         yield states
+        words = "Rows of the run that the disk did not take."
+        yield self._counters("records_not_written", words, "file", self.not_written)
         yield from self._billing()
 
     def _billing(self) -> Iterator[Metric]:
