@@ -47,6 +47,8 @@ def test_a_started_core_imports_nothing_heavy() -> None:
         "",
         "up",
         "import-jtl",
+        "load",
+        "load export",
         "compare",
         "report",
         "generate",

@@ -18,7 +18,18 @@ from twinserve.errors import TwinserveError
 from twinserve.load.jmeter_home import JMeter
 from twinserve.records.logs import read_logs
 
-WORDS = ("load", "export", "--url", "http://127.0.0.1:8081", "--users", "4")
+ONE_HOST = Path(__file__).parents[1] / "data" / "jtl" / "function.csv"
+LABEL = ONE_HOST.read_text().splitlines()[1].split(",")[2]
+SHORT = """
+blocks = 2
+block = "1s"
+warmup = "1s"
+
+[arrivals]
+kind = "closed"
+users = 4
+"""
+WORDS = ("load", "export", "--url", "http://127.0.0.1:8081")
 
 
 @pytest.fixture
@@ -47,7 +58,18 @@ def test_a_plan_of_one_service_shares_its_users_among_the_hosts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "load.jmx"
-    words = ("--format", "jmx", "--hosts", "2", "--duration", "10", "--out", str(out))
+    words = (
+        "--format",
+        "jmx",
+        "--hosts",
+        "2",
+        "--duration",
+        "10",
+        "--users",
+        "4",
+        "--out",
+        str(out),
+    )
     twinserve([*WORDS, *words, "--with-token"], standalone_mode=False)
     said = capsys.readouterr().out
     assert "4 users for 10 s, after 2 s of warm-up" in said
@@ -73,37 +95,36 @@ def test_a_locustfile_is_written_with_the_commands_that_run_it(
 def test_rows_of_several_jmeter_hosts_become_one_run(
     jmeter: JMeter, url: str, tmp_path: Path
 ) -> None:
-    for side in ("container", "function"):
-        words = ("--format", "jmx", "--hosts", "2", "--users", "4", "--duration", "5")
-        words += ("--side", side, "--with-token", "--out", str(tmp_path / f"{side}.jmx"))
-        twinserve(["load", "export", "--url", url, *words], standalone_mode=False)
+    (tmp_path / "short.toml").write_text(SHORT)
+    words = ("--format", "jmx", "--hosts", "2", "--workload", str(tmp_path / "short.toml"))
+    words += ("--side", "container", "--with-token", "--out", str(tmp_path / "load.jmx"))
+    twinserve(["load", "export", "--url", url, *words], standalone_mode=False)
     (tmp_path / "token.properties").write_text("token=a-token\n")
     hosts = [
         subprocess.Popen(
-            [*jmeter.command, "-n", "-t", f"{side}.jmx", "-l", f"{side}-{host}.csv",
-             "-j", f"{side}-{host}.log", "-q", "token.properties"],
+            [*jmeter.command, "-n", "-t", "load.jmx", "-l", f"{host}.csv", "-j", f"{host}.log",
+             "-q", "token.properties"],
             cwd=tmp_path, stdout=subprocess.DEVNULL,
         )
-        for side in ("container", "function") for host in (1, 2)
+        for host in (1, 2)
     ]  # fmt: skip
-    assert [host.wait(timeout=200) for host in hosts] == [0] * 4
-    files = [f"--{side}={side}-{host}.csv" for side in ("container", "function") for host in (1, 2)]
-    labels = ("--label", "container generate", "--label", "function generate")
+    assert [host.wait(timeout=200) for host in hosts] == [0, 0]
+    files = ("--container", "1.csv", "--container", "2.csv", "--function", str(ONE_HOST))
+    labels = ("--label", "container generate", "--label", LABEL)
     done = subprocess.run(
-        [sys.executable, "-m", "twinserve", "import-jtl", *files, *labels, "--users", "4",
-         "--out", "run"],
+        [sys.executable, "-m", "twinserve", "import-jtl", *files, *labels, "--out", "run"],
         cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "from container-1.csv, container-2.csv (CSV)" in done.stderr
-    logs = read_logs(tmp_path / "run" / "run.json").logs
-    for side, log in logs.items():
-        texts = [(tmp_path / f"{side}-{host}.csv").read_text() for host in (1, 2)]
-        assert log.rows == sum(text.count(f",{side} generate,200,") for text in texts) > 0
-        assert log.threads == 4
-        assert log.active_threads is not None
-        assert 2 <= log.active_threads <= 4
-        assert any("other labels" in note for note in log.notes)
+    assert "from 1.csv, 2.csv (CSV)" in done.stderr
+    log = read_logs(tmp_path / "run" / "run.json").logs["container"]
+    texts = [(tmp_path / f"{host}.csv").read_text() for host in (1, 2)]
+    assert log.rows == sum(text.count(",container generate,200,") for text in texts) > 0
+    assert all(",container warm-up,200," in text for text in texts)
+    assert log.threads == 4
+    assert log.active_threads is not None
+    assert 2 <= log.active_threads <= 4
+    assert any("other labels" in note for note in log.notes)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +132,11 @@ def test_rows_of_several_jmeter_hosts_become_one_run(
     [
         (["--format", "locust", "--rate", "5"], "look better than it is"),
         (["--format", "locust", "--hosts", "2"], "Locust shares the users among its workers"),
-        (["--format", "jmx", "--hosts", "3"], "4 users cannot be shared evenly by 3 JMeter hosts"),
-        (["--format", "jmx", "--profile", "burst"], "burst"),
+        (
+            ["--format", "jmx", "--users", "4", "--hosts", "3"],
+            "4 users cannot be shared evenly by 3 JMeter hosts",
+        ),
+        (["--format", "jmx", "--profile", "burst"], "'burst' cannot be exported as jmx"),
         (["--format", "jmx", "--side", "a,b"], "--side is 'a,b'; write a name without commas"),
         (["--format", "jmx", "--url", "ftp://h"], "it must begin with https://HOST"),
         (["--format", "jmx", "--url", "http://h", "--with-token"], "use https://"),

@@ -167,6 +167,7 @@ def _compare(
             raise
         interrupted = True
         click.echo("Interrupted: analysing what was measured until now.", err=True)
+    click.echo("Analysing; the simulation is compiled at its first use, about 20 s once.", err=True)
     comparison = analyse(run, purpose)
     for line in format_verdict(comparison, run):
         wanted.say(line)
