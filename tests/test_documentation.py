@@ -22,7 +22,7 @@ COMMANDS = [
     if line.startswith("$ twinserve ")
 ]
 EXAMPLES = {"pictures.zip": "", "checkpoint.safetensors": "", "runs/eight-users/run.json": "{}"}
-EXAMPLES |= {"container.csv": "", "function.csv": ""}
+EXAMPLES |= {"container.csv": "", "function.csv": "", "runs/cloud/run.json": "{}"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

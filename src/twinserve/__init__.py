@@ -1,3 +1,3 @@
 """Run one model as a container service and as a serverless function, load both fairly, choose."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from twinserve.records.jtl_row import JtlRow
 from twinserve.workload import Ask, ClosedLoop, Workload
 from twinserve.workload.profiles import profile
 
-pytest.importorskip("locust", reason="no Locust: pip install locust")
+# Not imported here: Locust patches the standard library of the process that imports it.
+pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="no Locust: pip install locust")
 THINK_S = 0.05
 WORKLOAD = one_load(
     msgspec.structs.replace(

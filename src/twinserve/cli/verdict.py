@@ -21,9 +21,12 @@ PAGE_HINT = "See both sides answer on a page: twinserve up (in a checkout: make 
 SIGNS = {"pass": "ok", "fail": "FAILED", "unknown": "unknown"}
 
 
-def analyse(run: RunDirectory, purpose: Purpose | None = None) -> Comparison:
+def analyse(
+    run: RunDirectory, purpose: Purpose | None = None, beside: RunDirectory | None = None
+) -> Comparison:
     """Write ``comparison.json``, ``report.html`` and the figures of a run, for a purpose; None is
-    that of the analysis before, if there was one.
+    that of the analysis before, if there was one. ``beside`` is another run that
+    the report shows as well.
 
     Raises:
         RecordError: the run cannot be read or written, or holds nothing yet.
@@ -42,7 +45,7 @@ def analyse(run: RunDirectory, purpose: Purpose | None = None) -> Comparison:
     comparison = answer(run, purpose or purpose_before(run))
     try:
         write_comparison(run.comparison, comparison)
-        write_report(run, comparison, break_even(run, comparison))
+        write_report(run, comparison, break_even(run, comparison), beside)
     except OSError as error:
         raise not_written(run.path, error) from error
     return comparison

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 
 from twinserve.analysis.comparison import Comparison, GateStatus
-from twinserve.report import tables
+from twinserve.report import beside, tables
 from twinserve.report.breaking_even import BreakEven
 from twinserve.report.causes import why_section
 from twinserve.report.contrast import contrast_table
@@ -55,8 +55,10 @@ def format_page(
     figures: Mapping[str, FigureData],
     svgs: Mapping[str, str],
     crossing: BreakEven | None = None,
+    other: tuple[Setting, Comparison] | None = None,
 ) -> str:
-    """The whole ``report.html``; ``figures`` and ``svgs`` are by a measure's ``stem``.
+    """The whole ``report.html``; ``figures`` and ``svgs`` are by a measure's ``stem``; ``other``
+    is a run to show beside this one.
 
     Equal values give equal text: no clock, no path, no address is in it.
     """
@@ -77,6 +79,9 @@ def format_page(
         why=why_section(comparison),
         money=money_section(comparison),
         crossing=crossing,
+        beside=other and beside.beside_section(setting, comparison, other),
+        beside_columns=beside.COLUMNS,
+        beside_note=beside.NOTE,
         svgs=svgs,
         gate_signs=GATE_SIGNS,
         gate_meanings=GATE_MEANINGS,

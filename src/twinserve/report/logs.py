@@ -59,6 +59,7 @@ def setting_of_logs(manifest: LogsManifest, comparison: Comparison) -> Setting:
         not_measured=list(UNKNOWN),
         no_cloud="The logs do not tell these; each could change what the numbers mean.",
         files=FILES,
+        where="logs",
     )
 
 

@@ -44,6 +44,7 @@ class Setting:
     files: Sequence[tuple[str, str]]
     starts: Sequence[StartRow] = ()
     minutes: Sequence[MinuteCells] = ()
+    where: str = "local"  # in a word or two, where the sides ran
 
 
 def setting_of(
@@ -70,4 +71,5 @@ def setting_of(
         files=place.files(manifest),
         starts=starts,
         minutes=minutes,
+        where="elsewhere" if manifest.remote else "local",
     )
