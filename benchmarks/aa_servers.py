@@ -20,21 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interval_coverage import at_most
+from null_run import null_manifest
 
 from twinserve.analysis.compare import compare_run
 from twinserve.analysis.comparison import Comparison, GateStatus
 from twinserve.analysis.statistics import Finding
-from twinserve.deployment import fair_defaults
 from twinserve.load.experiment import Experiment
 from twinserve.load.sender import Clock, Sender
-from twinserve.records.manifest import (
-    Manifest,
-    ModelFacts,
-    RunState,
-    package_versions,
-    this_hardware,
-    write_manifest,
-)
+from twinserve.records.manifest import RunState, write_manifest
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import SampleWriter
 from twinserve.workload import ClosedLoop, Workload
@@ -143,7 +136,7 @@ def _around(found: list[Comparison]) -> Iterator[str]:
 
 async def _measure(run: RunDirectory, url: str, workload: Workload) -> None:
     clock = Clock.start()
-    manifest = _manifest(clock, workload)
+    manifest = null_manifest(clock, workload)
     first, second = manifest.sides
     with SampleWriter(run.samples) as samples:
         async with Sender(clock) as sender:
@@ -155,19 +148,6 @@ async def _measure(run: RunDirectory, url: str, workload: Workload) -> None:
     manifest.state = RunState.COMPLETE
     manifest.finished_epoch_ms = time.time() * 1000
     write_manifest(run.manifest, manifest)
-
-
-def _manifest(clock: Clock, workload: Workload) -> Manifest:
-    return Manifest(
-        started_epoch_ms=clock.started_epoch_ms,
-        versions=package_versions(),
-        hardware=this_hardware(0, 0),
-        runner="process",
-        deployments=dict(fair_defaults("null", 900.0)),
-        cap="one server that only answers, on both sides",
-        model=ModelFacts("null", "", 0, "", True),
-        workload=workload,
-    )
 
 
 def _workload(seed: int, block_s: float) -> Workload:

@@ -20,7 +20,6 @@ from twinserve.load.null_server import NullAnswer, null_answer
 
 HERE = Path(__file__).parent
 ANSWER_BYTES = 1000
-WARM_UP_S = 8.0  # Java compiles while it runs
 LOAD_S = 3600  # nobody waits for the end: the process is ended
 
 
@@ -67,9 +66,9 @@ RIVALS: dict[str, Callable[[str, int, Path, JMeter | None], Sequence[str]]] = {
 }
 
 
-def measured(command: Sequence[str], server: Server, seconds: float) -> Measured:
-    """Run a generator pinned to the first core, and look at it for ``seconds`` after its
-    warm-up."""
+def measured(command: Sequence[str], server: Server, warm_up_s: float, seconds: float) -> Measured:
+    """Run a generator pinned to the first core, and look at it for ``seconds`` after
+    ``warm_up_s``."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -79,7 +78,7 @@ def measured(command: Sequence[str], server: Server, seconds: float) -> Measured
     )
     try:
         server.wait_for_requests(process)
-        time.sleep(WARM_UP_S)
+        time.sleep(warm_up_s)
         begun_s, cpu_s, count = time.perf_counter(), _cpu_s(process.pid), server.count()
         time.sleep(seconds)
         took_s = time.perf_counter() - begun_s

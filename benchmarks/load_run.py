@@ -7,19 +7,12 @@ import time
 from pathlib import Path
 
 import uvloop
+from null_run import null_manifest
 
-from twinserve.deployment import fair_defaults
 from twinserve.load.ceiling import measure_ceiling
 from twinserve.load.experiment import Experiment
 from twinserve.load.sender import Clock, Sender
-from twinserve.records.manifest import (
-    Manifest,
-    ModelFacts,
-    RunState,
-    package_versions,
-    this_hardware,
-    write_manifest,
-)
+from twinserve.records.manifest import RunState, write_manifest
 from twinserve.records.run import RunDirectory
 from twinserve.records.samples import SampleWriter
 from twinserve.workload import ClosedLoop, Workload
@@ -42,7 +35,7 @@ async def load(url: str, users: int, rows: int, run: RunDirectory) -> None:
             warmup_s=0.0,
             seed=0,
         )
-        manifest = _manifest(clock, workload)
+        manifest = null_manifest(clock, workload)
         first, second = manifest.sides
         with SampleWriter(run.samples) as samples:
             urls = {first: url, second: url}
@@ -51,19 +44,6 @@ async def load(url: str, users: int, rows: int, run: RunDirectory) -> None:
     manifest.state = RunState.COMPLETE
     manifest.finished_epoch_ms = time.time() * 1000
     write_manifest(run.manifest, manifest)
-
-
-def _manifest(clock: Clock, workload: Workload) -> Manifest:
-    return Manifest(
-        started_epoch_ms=clock.started_epoch_ms,
-        versions=package_versions(),
-        hardware=this_hardware(0, 0),
-        runner="process",
-        deployments=dict(fair_defaults("null", 900.0)),
-        cap="one server that only answers, on both sides",
-        model=ModelFacts("null", "", 0, "", True),
-        workload=workload,
-    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ GROWTH_TARGET = 1.10  # memory at the end over memory after a tenth of the rows
 class Options:
     rounds: int
     seconds: float
+    warm_up_s: float
     users: int
     rows: int
     folder: Path
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS), help="by commas (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the speed part")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--warm-up", type=float, default=8.0, help="seconds; Java compiles then")
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the memory part")
     chosen = parser.parse_args()
@@ -59,7 +61,13 @@ def main() -> int:
         parser.error(f"--parts has {unknown.pop()!r}; known are {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
-            chosen.rounds, chosen.seconds, chosen.users, chosen.rows, Path(folder), _jmeter()
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            warm_up_s=chosen.warm_up,
+            users=chosen.users,
+            rows=chosen.rows,
+            folder=Path(folder),
+            jmeter=_jmeter(),
         )
         met = [is_met for part in parts for is_met in PARTS[part](options)]
     print("all targets met" if all(met) else "a target was missed", flush=True)
@@ -87,6 +95,7 @@ def speed(options: Options) -> Iterator[bool]:
                     measured(
                         RIVALS[name](server.url, options.users, options.folder, options.jmeter),
                         server,
+                        options.warm_up_s,
                         options.seconds,
                     )
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,3 +220,19 @@ def made_up(
             )
         },
     )
+
+
+def test_the_load_generator_is_measured_in_all_four_parts() -> None:
+    """What the targets say of a busy machine is not asked here; that all is measured is."""
+    command = [sys.executable, str(BENCHMARKS / "load_speed.py"), "--rounds", "1"]
+    command += ["--seconds", "1", "--warm-up", "1", "--users", "4", "--rows", "3000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = done.stdout
+    assert done.returncode == int("MISSED" in said), done.stderr
+    errors = re.findall(r"p50 ([+-][\d.]+), p99 ([+-][\d.]+)", said)
+    assert len(errors) == 2 and all(abs(float(p50)) < 1000 for p50, _ in errors)
+    rates = dict(re.findall(r"^(twinserve|Locust|JMeter) +([\d,]+) requests/s", said, re.MULTILINE))
+    assert {"twinserve", "Locust"} <= rates.keys()
+    assert all(int(rate.replace(",", "")) > 0 for rate in rates.values())
+    assert len(re.findall(r"rows +[\d.]+ MiB", said)) >= 2
+    assert re.search(r"^twinserve +[\d.]+ s, at most", said, re.MULTILINE)
