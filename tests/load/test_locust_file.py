@@ -61,7 +61,8 @@ class Ran:
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, Seen]]:
-    """Every tenth request fails, one of them without an answer."""
+    """Every tenth request fails, one of them without an answer. Connections end without a word
+    (no ``Connection: close``), so that a client that kept one would now and then find it dead."""
     seen, lock = Seen(), threading.Lock()
 
     class Answers(BaseHTTPRequestHandler):
