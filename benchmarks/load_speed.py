@@ -1,10 +1,11 @@
 """How true and how fast the load generator is: ``make bench-load``.
 
-Four parts. *Truth*: a server answers after a delay that follows from the request's seed, so every
-row's latency is known. *Speed*: our generator, Locust (FastHttpUser) and JMeter ask the same server
-on one core, one after the other, round by round; all of them open a connection for each request.
-*Memory*: our generator's over a million rows. *Reading*: analysis and report of those rows against
-JMeter's report generator on the same file. ::
+Four parts. *Truth*: a server answers after a delay that follows from the request's seed; what a
+row's latency has beyond that, and beyond what a bare socket sees, is the generator's error.
+*Speed*: our generator, Locust (FastHttpUser) and JMeter ask the same server on one core, one after
+the other, round by round; all of them open a connection for each request. *Memory*: our
+generator's over a million rows. *Reading*: analysis and report of those rows against JMeter's
+report generator on the same file. ::
 
     python benchmarks/load_speed.py --parts truth,speed --rounds 3
 
@@ -75,8 +76,8 @@ def main() -> int:
 
 
 def truth(options: Options) -> Iterator[bool]:
-    """Latency as written down against the delay that the server kept."""
-    print(f"Truth: errors of the latency in ms, {options.seconds:g} s each")
+    """Latency as written down against the delay that was asked for and what a bare socket sees."""
+    print(f"Truth: what latency has beyond a bare socket's, in ms, {options.seconds:g} s each")
     for name, errors in true_times(options.seconds):
         yield _say_errors(name, errors)
 
