@@ -65,7 +65,7 @@ def test_its_share_of_the_difference_is_told_with_its_sign(plant, runs):
     run = plant({"container": {}, "function": {"queue_ms": 0.4}}, shapes=shapes)
     queueing = causes_of(run)["queueing"]
     assert queueing.of_difference == pytest.approx(60 / 50, rel=0.1)
-    assert "of the difference of the means" in queueing.sentence
+    assert "alone it would make 1.2 times the difference that the means have" in queueing.sentence
     against = plant(
         {"container": {}, "function": {"queue_ms": 0.4}},
         shapes=(runs.Shape(150.0), runs.Shape(100.0)),

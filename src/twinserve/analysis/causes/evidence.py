@@ -11,7 +11,7 @@ from twinserve.analysis.causes.values import Cause, Finding, Stages
 from twinserve.analysis.comparison import Contrast, Gate
 from twinserve.analysis.estimate import Estimate
 from twinserve.analysis.rows import SideRows
-from twinserve.analysis.words import share
+from twinserve.analysis.words import share, times_as
 from twinserve.deployment import Deployment
 from twinserve.records.manifest import Manifest
 
@@ -116,4 +116,6 @@ def _of_difference(part: Part) -> str:
         return ""
     if size < 0:
         return "; it works against the difference of the means"
+    if size > 1:
+        return f"; alone it would make {times_as(size)} the difference that the means have"
     return f"; it makes up {share(size)} of the difference of the means"
