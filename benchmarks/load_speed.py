@@ -113,7 +113,7 @@ def speed(options: Options) -> Iterator[bool]:
 
 def memory(options: Options) -> Iterator[bool]:
     """Our generator's memory over many rows."""
-    print(f"\nMemory: resident memory while {options.rows:,} rows are written", flush=True)
+    print(f"\nMemory: resident memory while about {options.rows:,} rows are written", flush=True)
     grown = memory_over(options.rows, options.users, options.folder)
     for rows, mib in grown.readings:
         print(f"{rows:>12,} rows {mib:8.1f} MiB")
@@ -125,7 +125,9 @@ def reading(options: Options) -> Iterator[bool]:
     run = options.folder / "run"
     if not run.exists():
         memory_over(options.rows, options.users, options.folder)
-    print(f"\nReading: from {options.rows:,} rows to a report", flush=True)
+    with (run / "samples.csv").open("rb") as file:
+        rows = sum(1 for _ in file) - 1
+    print(f"\nReading: from {rows:,} rows to a report", flush=True)
     ours = twinserve_reads(run)
     _say_read("twinserve", ours)
     if options.jmeter is None:
