@@ -50,7 +50,7 @@ def memory_over(rows: int, users: int, folder: Path) -> Grown:
             count = server.count()
             if count >= rows * (len(readings) + 1) / LOOKS:
                 readings.append((count, psutil.Process(process.pid).memory_info().rss / 2**20))
-            time.sleep(0.2)
+            time.sleep(0.05)
     if process.returncode or not readings:
         raise RuntimeError(f"the load ended with {process.returncode}")
     return Grown(readings)
