@@ -60,11 +60,11 @@ clean: ## Remove the environment and what tools left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .venv/demo: pyproject.toml constraints.txt packages/faces/pyproject.toml | .venv/bin/python
-	$(PIP) --editable '.[lab,simulate]' ./packages/faces
+	$(PIP) --editable '.[lab]' ./packages/faces
 	touch $@
 
 .venv/test: .venv/demo
-	$(PIP) --editable '.[lab,train,containers,simulate,cloud]' --group test
+	$(PIP) --editable '.[lab,train,containers,cloud]' --group test
 	touch $@
 
 .venv/bin/python:

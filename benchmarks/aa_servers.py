@@ -139,12 +139,12 @@ async def _measure(run: RunDirectory, url: str, workload: Workload) -> None:
     manifest = null_manifest(clock, workload)
     first, second = manifest.sides
     with SampleWriter(run.samples) as samples:
-        async with Sender(clock) as sender:
-            urls = {first: url, second: url}
-            experiment = Experiment(urls, workload, clock, sender, samples.add)
-            await experiment.warm_up()
-            async for block in experiment.blocks():
-                manifest.blocks.append(block)
+        sender = Sender(clock)
+        urls = {first: url, second: url}
+        experiment = Experiment(urls, workload, clock, sender, samples.add)
+        await experiment.warm_up()
+        async for block in experiment.blocks():
+            manifest.blocks.append(block)
     manifest.state = RunState.COMPLETE
     manifest.finished_epoch_ms = time.time() * 1000
     write_manifest(run.manifest, manifest)

@@ -24,10 +24,10 @@ async def load(url: str, users: int, samples: Path, seconds: float) -> None:
     )
     clock = Clock.start()
     with SampleWriter(samples) as rows:
-        async with Sender(clock) as sender:
-            urls = {"a": url, "b": url}
-            async for _ in Experiment(urls, workload, clock, sender, rows.add).blocks():
-                pass
+        sender = Sender(clock)
+        urls = {"a": url, "b": url}
+        async for _ in Experiment(urls, workload, clock, sender, rows.add).blocks():
+            pass
 
 
 if __name__ == "__main__":

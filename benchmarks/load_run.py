@@ -23,24 +23,24 @@ ANSWER_BYTES = 1000
 
 async def load(url: str, users: int, rows: int, run: RunDirectory) -> None:
     clock = Clock.start()
-    async with Sender(clock) as sender:
-        ceiling = await measure_ceiling(sender, users, ANSWER_BYTES)
-        if ceiling is None:
-            raise RuntimeError("the null server did not start")
-        workload = Workload(
-            profile="rows",
-            arrivals=ClosedLoop(users=users),
-            blocks=BLOCKS,
-            block_s=rows / (2 * BLOCKS) / ceiling.requests_per_s,
-            warmup_s=0.0,
-            seed=0,
-        )
-        manifest = null_manifest(clock, workload)
-        first, second = manifest.sides
-        with SampleWriter(run.samples) as samples:
-            urls = {first: url, second: url}
-            experiment = Experiment(urls, workload, clock, sender, samples.add)
-            manifest.blocks = [block async for block in experiment.blocks()]
+    sender = Sender(clock)
+    ceiling = await measure_ceiling(sender, users, ANSWER_BYTES)
+    if ceiling is None:
+        raise RuntimeError("the null server did not start")
+    workload = Workload(
+        profile="rows",
+        arrivals=ClosedLoop(users=users),
+        blocks=BLOCKS,
+        block_s=rows / (2 * BLOCKS) / ceiling.requests_per_s,
+        warmup_s=0.0,
+        seed=0,
+    )
+    manifest = null_manifest(clock, workload)
+    first, second = manifest.sides
+    with SampleWriter(run.samples) as samples:
+        urls = {first: url, second: url}
+        experiment = Experiment(urls, workload, clock, sender, samples.add)
+        manifest.blocks = [block async for block in experiment.blocks()]
     manifest.state = RunState.COMPLETE
     manifest.finished_epoch_ms = time.time() * 1000
     write_manifest(run.manifest, manifest)

@@ -64,11 +64,11 @@ async def _loaded(url: str, arrivals: ClosedLoop | Poisson, seconds: float) -> l
     )
     samples: list[Sample] = []
     clock = Clock.start()
-    async with Sender(clock) as sender:
-        experiment = Experiment({"a": url, "b": url}, workload, clock, sender, samples.append)
-        await experiment.warm_up()
-        async for _ in experiment.blocks():
-            pass
+    sender = Sender(clock)
+    experiment = Experiment({"a": url, "b": url}, workload, clock, sender, samples.append)
+    await experiment.warm_up()
+    async for _ in experiment.blocks():
+        pass
     return [s for s in samples if s.phase is Phase.BLOCK]
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from twinserve.analysis.calibration import behaviour_of
+from twinserve.analysis.simulation.calibration import behaviour_of
 from twinserve.analysis.simulation.model import Model
 from twinserve.analysis.simulation.run import Result, simulate
 from twinserve.deployment import Deployment, Kind
@@ -139,7 +139,8 @@ async def _live(
     url = await gateway.open()
     clock = Clock.start()
     with SampleWriter(folder / "samples.csv") as samples:
-        async with Sender(clock) as sender, asyncio.TaskGroup() as group:
+        sender = Sender(clock)
+        async with asyncio.TaskGroup() as group:
 
             async def ask(due_s: float, seed: int) -> None:
                 target = Target(deployment.name, url, Phase.BLOCK, 0)

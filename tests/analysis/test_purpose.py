@@ -8,7 +8,7 @@ import pytest
 
 from twinserve.analysis.choosing import Priced, choose_by_cost
 from twinserve.analysis.comparison import Estimate, Gate, GateStatus
-from twinserve.analysis.monthly import CostDifference, Costs, Level, PlanMonth, SideMonth
+from twinserve.analysis.cost.monthly import CostDifference, Costs, Level, PlanMonth, SideMonth
 from twinserve.analysis.purpose import NO_PURPOSE, Goal, Purpose, parse_objective, purpose_of
 from twinserve.analysis.verdict import Candidate, Evidence, Objective, decide
 from twinserve.errors import UsageError

@@ -28,10 +28,10 @@ COLD = Workload(
 async def rows_of(url: str) -> list[Sample]:
     rows: list[Sample] = []
     clock = Clock.start()
-    async with Sender(clock) as sender:
-        experiment = Experiment({FUNCTION: url}, COLD, clock, sender, rows.append)
-        async for _ in experiment.blocks():
-            pass
+    sender = Sender(clock)
+    experiment = Experiment({FUNCTION: url}, COLD, clock, sender, rows.append)
+    async for _ in experiment.blocks():
+        pass
     return rows
 
 

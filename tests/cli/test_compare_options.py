@@ -1,5 +1,6 @@
 """What compare understands of its options, and which it refuses before anything is started."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -205,3 +206,22 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_started(
     with pytest.raises(UsageError, match=why):
         raise result.exception
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["numba", "altair", "scipy"])
+@pytest.mark.parametrize("verb", ["compare", "import-jtl"])
+def test_a_package_that_analysis_needs_is_missed_before_anything_is_measured(
+    verb: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    log = tmp_path / "log.csv"
+    log.write_text("")
+    words = {
+        "compare": ["--model", "random-16"],
+        "import-jtl": ["--container", str(log), "--function", str(log)],
+    }
+    result = CliRunner().invoke(twinserve, [verb, *words[verb], "--out", str(tmp_path / "run")])
+    assert isinstance(result.exception, UsageError)
+    assert f"This needs {missing}" in str(result.exception)
+    assert "pip install 'twinserve[lab]'" in str(result.exception)
+    assert not (tmp_path / "run").exists()

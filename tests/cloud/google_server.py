@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from faulty import Fault, FaultyHandler, serving_by
 from google.cloud import artifactregistry_v1, functions_v2, run_v2
 from google.protobuf import json_format
 
@@ -28,18 +26,6 @@ TOKEN = "t0ken-of-the-test"  # noqa: S105
 SERVICES = r"/v2/(projects/[^/]+/locations/[^/]+)/services"
 FUNCTIONS = r"/v2/(projects/[^/]+/locations/[^/]+)/functions"
 REPOSITORIES = r"/v1/(projects/[^/]+/locations/[^/]+)/repositories"
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next requests that match: a status, or a connection that is cut
-    before (``lost``) or after (``unheard``) the server has done it."""
-
-    method: str
-    path: str
-    what: int | str
-    times: int = 1
-    message: str = "said by the test"
 
 
 class Refused(Exception):
@@ -255,18 +241,15 @@ def _other_writing(service: dict[str, Any]) -> str:
     return f"{int(text[:-2]) * 1024}Mi" if text.endswith("Gi") else text
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Any
-    protocol_version = "HTTP/1.1"
-
+class _Handler(FaultyHandler):
     def _do(self) -> None:
-        google: GoogleServer = self.server.google
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        google: GoogleServer = self.server.world
+        body = self.body()
         path = urlsplit(self.path).path
         google.asked.append((self.command, path))
-        fault = self._fault(google, path)
+        fault = self.fault(path)
         if fault and fault.what == "lost":
-            return self._cut()
+            return self.cut()
         try:
             if fault and isinstance(fault.what, int):
                 raise Refused(fault.what, fault.message)
@@ -274,49 +257,16 @@ class _Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             status = STATUS.get(refused.code, "FAILED_PRECONDITION")
             error = {"code": refused.code, "message": refused.message, "status": status}
-            return self._send(refused.code, {"error": error})
+            return self.send(refused.code, {"error": error})
         except json_format.ParseError as error:
-            return self._send(400, {"error": {"code": 400, "message": str(error)}})
+            return self.send(400, {"error": {"code": 400, "message": str(error)}})
         if fault:
-            return self._cut()
-        return self._send(200, value)
+            return self.cut()
+        return self.send(200, value)
 
     do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _do  # noqa: N815 - as http.server asks
 
-    def _fault(self, google: GoogleServer, path: str) -> Fault | None:
-        for fault in google.faults:
-            if fault.times and fault.method == self.command and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
-        return None
 
-    def _send(self, status: int, value: Any) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _cut(self) -> None:
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: what was asked is in ``asked``."""
-
-
-@contextmanager
-def serving(google: GoogleServer) -> Iterator[GoogleServer]:
+def serving(google: GoogleServer) -> AbstractContextManager[GoogleServer]:
     """The server on a free port of 127.0.0.1."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.google = google  # type: ignore[attr-defined]
-        server.daemon_threads = True
-        google.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield google
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving_by(_Handler, google)

@@ -7,15 +7,11 @@ from __future__ import annotations
 import copy
 import json
 import re
-import socket
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,24 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes_validate
 import yaml
 from cloudcoil.models.knative_serving.serving import v1 as knative
+from faulty import Fault, FaultyHandler, serving_by
 
 VERSION = "1.37"
 OBJECT = re.compile(
     r"/(?:api/v1|apis/([a-z.]+)/(v\d\w*))/namespaces/([\w-]+)/(\w+)(?:/([\w-]+))?(/proxy.*)?"
 )
 PROXY = re.compile(r"/api/v1/namespaces/([\w-]+)/services/([\w-]+):80/proxy(/.*)")
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next requests that match: a status, or ``lost``/``unheard`` for a
-    connection that is cut before or after the server has done it."""
-
-    method: str
-    path: str
-    what: int | str
-    times: int = 1
-    message: str = "said by the test"
 
 
 @dataclass
@@ -201,60 +186,24 @@ def _failure(code: int, message: str) -> tuple[int, Any]:
     return code, {"kind": "Status", "status": "Failure", "message": message, "code": code}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Any
-    protocol_version = "HTTP/1.1"
-
+class _Handler(FaultyHandler):
     def _do(self) -> None:
-        kube: KubeServer = self.server.kube
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kube: KubeServer = self.server.world
+        body = self.body()
         path = urlsplit(self.path).path
         kube.asked.append((self.command, path))
         kube.tokens.append(self.headers.get("Authorization", ""))
-        fault = self._fault(kube, path)
+        fault = self.fault(path)
         if fault and isinstance(fault.what, int):
-            return self._send(*_failure(fault.what, fault.message))
+            return self.send(*_failure(fault.what, fault.message))
         if fault and fault.what == "lost":
-            return self._cut()
+            return self.cut()
         answer = kube.answer(self.command, self.path, body, self.headers.get("Content-Type", ""))
-        return self._cut() if fault else self._send(*answer)
+        return self.cut() if fault else self.send(*answer)
 
     do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815 - as http.server asks
 
-    def _fault(self, kube: KubeServer, path: str) -> Fault | None:
-        for fault in kube.faults:
-            if fault.times and fault.method == self.command and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
-        return None
 
-    def _send(self, status: int, value: Any) -> None:
-        data = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _cut(self) -> None:
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: what was asked is in ``asked``."""
-
-
-@contextmanager
-def serving(kube: KubeServer) -> Iterator[KubeServer]:
+def serving(kube: KubeServer) -> AbstractContextManager[KubeServer]:
     """The server on a free port of 127.0.0.1."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.kube = kube  # type: ignore[attr-defined]
-        server.daemon_threads = True
-        kube.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield kube
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving_by(_Handler, kube)

@@ -63,13 +63,13 @@ async def _run(
         runners.append(runner)
     clock = Clock.start()
     try:
-        async with Sender(clock) as sender:
-            experiment = Experiment(urls, workload, clock, sender, ran.samples.append)
-            if most_in_flight is not None:
-                experiment._most_in_flight = most_in_flight
-            await experiment.warm_up(repeat)
-            async for block in experiment.blocks(repeat):
-                ran.blocks.append(block)
+        sender = Sender(clock)
+        experiment = Experiment(urls, workload, clock, sender, ran.samples.append)
+        if most_in_flight is not None:
+            experiment._most_in_flight = most_in_flight
+        await experiment.warm_up(repeat)
+        async for block in experiment.blocks(repeat):
+            ran.blocks.append(block)
     finally:
         for runner in runners:
             await runner.cleanup()

@@ -14,8 +14,8 @@ from twinserve.records.samples import Phase
 
 def measured(users: int, answer_bytes: int, seconds: float = 0.3) -> Ceiling | None:
     async def measure() -> Ceiling | None:
-        async with Sender(Clock.start()) as sender:
-            return await ceiling.measure_ceiling(sender, users, answer_bytes, seconds)
+        sender = Sender(Clock.start())
+        return await ceiling.measure_ceiling(sender, users, answer_bytes, seconds)
 
     return asyncio.run(measure())
 
@@ -49,7 +49,8 @@ def test_the_null_server_answers_every_request_with_so_many_bytes(size: int) -> 
         loop = asyncio.get_running_loop()
         answer = null_answer(size)
         server = await loop.create_server(lambda: NullAnswer(answer), "127.0.0.1", 0)
-        async with server, Sender(Clock.start()) as sender:
+        sender = Sender(Clock.start())
+        async with server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             target = Target("null", url, Phase.WARMUP)
             return [await sender.send(target, 1, seed) for seed in range(3)]

@@ -22,7 +22,8 @@ async def asked(handler: Handler, times: int = 1) -> list[Outcome]:
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Sender(Clock.start()) as sender:
+    sender = Sender(Clock.start())
+    async with server:
         target = Target("function", f"http://127.0.0.1:{port}", Phase.BLOCK, 3, 1, 4)
         return [await sender.send(target, images=2, seed=9) for _ in range(times)]
 
@@ -90,8 +91,8 @@ def test_a_broken_connection_is_a_failed_row(parts: tuple[bytes, ...], status: i
 
 def test_a_refused_connection_is_a_failed_row_without_a_first_byte() -> None:
     async def refused() -> Outcome:
-        async with Sender(Clock.start()) as sender:
-            return await sender.send(Target("a", "http://127.0.0.1:1", Phase.BLOCK), 1, 1)
+        sender = Sender(Clock.start())
+        return await sender.send(Target("a", "http://127.0.0.1:1", Phase.BLOCK), 1, 1)
 
     sample = asyncio.run(refused()).sample
     assert sample.status == 0

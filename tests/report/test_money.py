@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from twinserve.analysis.answering import answer
-from twinserve.analysis.breaking_even import FILE_NAME, break_even
 from twinserve.analysis.compare import compare_run
 from twinserve.analysis.comparison import GateStatus
 from twinserve.analysis.purpose import Purpose
+from twinserve.analysis.simulation.breaking_even import FILE_NAME, break_even
 from twinserve.errors import RecordError
 from twinserve.report.build import write_report
 from twinserve.report.money import money_section

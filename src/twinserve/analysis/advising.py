@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twinserve.analysis.breaking_even import failed_gates, is_worth_simulating
 from twinserve.analysis.causes.advice import Tried, advise
 from twinserve.analysis.comparison import Comparison
+from twinserve.analysis.simulation.breaking_even import failed_gates, is_worth_simulating
 from twinserve.analysis.words import listed
 from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
@@ -17,7 +17,7 @@ from twinserve.records.run import RunDirectory
 from twinserve.workload import ClosedLoop, Day, Trace, Workload
 
 if TYPE_CHECKING:
-    from twinserve.analysis.calibration import Calibrated
+    from twinserve.analysis.simulation.calibration import Calibrated
     from twinserve.analysis.simulation.model import Behaviour, Level
 
 REQUESTS = 20_000  # of one simulation
@@ -79,10 +79,8 @@ def _tried(
         )
     if manifest.runner == REMOTE:
         return {}, "services elsewhere do not tell of their instances and starts"
-    try:
-        from twinserve.analysis.calibration import calibrated
-    except ModuleNotFoundError:
-        return {}, "the simulation is not installed (pip install 'twinserve[simulate]')"
+    from twinserve.analysis.simulation.calibration import calibrated
+
     try:
         found = calibrated(run)
     except UsageError:

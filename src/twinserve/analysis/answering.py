@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinserve.analysis.advising import with_advice
 from twinserve.analysis.compare import compare_run
 from twinserve.analysis.comparison import Comparison
-from twinserve.analysis.money import price_run
+from twinserve.analysis.cost.money import price_run
 from twinserve.analysis.purpose import NO_PURPOSE, Purpose
 from twinserve.records.run import RunDirectory
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twinserve.analysis.comparison import EITHER, UNDETERMINED
+from twinserve.analysis.cost.monthly import Costs, Level, PlanMonth
 from twinserve.analysis.estimate import Estimate
-from twinserve.analysis.monthly import Costs, Level, PlanMonth
 from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Finding, classify
 from twinserve.analysis.words import listed, money, share, times_as
-
-EITHER = "either"
-UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True)

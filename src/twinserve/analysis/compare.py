@@ -10,8 +10,8 @@ from twinserve.analysis.causes.judging import cause_reasons, find_causes
 from twinserve.analysis.causes.values import Causes
 from twinserve.analysis.comparison import Comparison, Contrast, Estimate, Gate, Verdict
 from twinserve.analysis.contrast import contrast_reasons, contrasted
+from twinserve.analysis.cost.monthly import Costs
 from twinserve.analysis.logs import compare_logs
-from twinserve.analysis.monthly import Costs
 from twinserve.analysis.purpose import NO_PURPOSE, Purpose, priced_of
 from twinserve.analysis.rows import SideRows, read_series
 from twinserve.analysis.statistics import CONFIDENCE, EQUIVALENCE, Side

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from twinserve.analysis.causes.values import Causes
+from twinserve.analysis.cost.monthly import Costs
 from twinserve.analysis.estimate import Estimate as Estimate  # part of what is offered here
-from twinserve.analysis.monthly import Costs
 from twinserve.errors import RecordError
 from twinserve.records.lines import replace_file
 
@@ -22,6 +22,10 @@ MEASURES = (
     "cpu_percent",
     "memory_mib",
 )
+# What a verdict chooses where it does not choose a side.
+EITHER = "either"
+NEITHER = "neither"
+UNDETERMINED = "undetermined"
 
 
 class GateStatus(StrEnum):

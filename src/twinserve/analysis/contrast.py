@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from twinserve.analysis import summary
 from twinserve.analysis.comparison import Contrast, Difference, Estimate, Split
+from twinserve.analysis.gates.errors import ERROR_LIMIT
 from twinserve.analysis.rows import SideRows
 from twinserve.analysis.statistics import CONFIDENCE
 from twinserve.analysis.words import listed, share, signed_time, span
 from twinserve.deployment import Deployment
 
-ERROR_LIMIT = 0.01  # above, the contrast's times say nothing, as those of a side
 STATISTICS = ("mean", "p50", "p95")
 DECIDING = "p95"
 
@@ -66,6 +66,7 @@ def _why_not(contrast: SideRows, unequal: str) -> str:
         return f"the {contrast.name} did not answer as the two sides did ({unequal})"
     if not contrast.requests:
         return f"the {contrast.name} has no request in a finished block"
+    # Above, the contrast's times say nothing, as those of a side.
     if contrast.errors >= ERROR_LIMIT * contrast.requests:
         failed = share(contrast.errors / contrast.requests)
         return f"{failed} of the requests to the {contrast.name} failed"

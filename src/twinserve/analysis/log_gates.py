@@ -10,7 +10,7 @@ import numpy as np
 from twinserve.analysis.comparison import Gate, GateStatus
 from twinserve.analysis.gates import errors
 from twinserve.analysis.gates.closed_load import LOAD_SHARE
-from twinserve.analysis.gates.drift import DRIFT_LIMIT
+from twinserve.analysis.gates.drift import DRIFT_LIMIT, HOUR_US
 from twinserve.analysis.gates.levels import levels
 from twinserve.analysis.gates.outcome import failing, passing, unknowing
 from twinserve.analysis.rows import BlockRows, SideRows
@@ -21,7 +21,6 @@ from twinserve.records.logs import Intended, LogFile, LogsManifest
 MEASURE = "elapsed_ms"
 SLOW = 3  # times the median: what a first request may take that met a cold instance
 FEWEST_ROWS = 2
-HOUR_US = 3.6e9
 
 Sides = Sequence[SideRows]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from twinserve.analysis import log_gates, verdict
 from twinserve.analysis.comparison import Comparison, Difference
-from twinserve.analysis.monthly import Costs
+from twinserve.analysis.cost.monthly import Costs
 from twinserve.analysis.purpose import NO_PURPOSE, Purpose, priced_of
 from twinserve.analysis.rows import TIMES, BlockRows, SideRows, floats
 from twinserve.analysis.statistics import CONFIDENCE

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from twinserve.analysis.choosing import Priced
 from twinserve.analysis.comparison import Wanted
-from twinserve.analysis.monthly import Costs
+from twinserve.analysis.cost.monthly import Costs
 from twinserve.analysis.verdict import Candidate, Objective
 from twinserve.errors import UsageError
 

@@ -26,7 +26,6 @@ class Served:
     placed_s: Floats
     done_s: Floats
     outside_s: Floats
-    waited_start: NDArray[np.bool_]
     instance: NDArray[np.int64]
     bytes: Floats
     process_s: Floats  # as the service tells it; NaN where it does not
@@ -66,7 +65,6 @@ def served(rows: pl.DataFrame, concurrency: int) -> Served:
         / 1e6,
         done=pl.col("done_us") / 1e6,
         outside=connect_ms / 1000,
-        cold=pl.col("cold_ms").fill_null(0.0) > 0,
         instance=pl.col("instance").rank("dense").fill_null(0),
         bytes=pl.col("bytes").fill_null(0),
         process=pl.col("process_ms").cast(pl.Float64).fill_null(float("nan")) / 1000,
@@ -76,7 +74,6 @@ def served(rows: pl.DataFrame, concurrency: int) -> Served:
         placed_s=table["placed"].to_numpy(),
         done_s=table["done"].to_numpy(),
         outside_s=table["outside"].to_numpy(),
-        waited_start=table["cold"].to_numpy(),
         instance=table["instance"].cast(int).to_numpy(),
         bytes=table["bytes"].cast(float).to_numpy(),
         process_s=table["process"].to_numpy(),

@@ -22,8 +22,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from twinserve.analysis.comparison import Comparison, GateStatus, SideSummary, Summary
-from twinserve.analysis.verdict import EITHER, NEITHER, UNDETERMINED
+from twinserve.analysis.comparison import (
+    EITHER,
+    NEITHER,
+    UNDETERMINED,
+    Comparison,
+    GateStatus,
+    SideSummary,
+    Summary,
+)
 from twinserve.analysis.words import listed
 from twinserve.errors import UsageError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twinserve.analysis.elsewhere import ASSUMED, Band, Elsewhere
+from twinserve.analysis.cost.elsewhere import ASSUMED, Band, Elsewhere
 from twinserve.analysis.simulation.model import Floats
 from twinserve.analysis.statistics import ratio_of_means
 from twinserve.errors import UsageError

@@ -13,7 +13,16 @@ from twinserve.analysis.choosing import (
     cost_words,
     rule_by_cost,
 )
-from twinserve.analysis.comparison import Estimate, Gate, GateStatus, Strength, Verdict
+from twinserve.analysis.comparison import (
+    EITHER,
+    NEITHER,
+    UNDETERMINED,
+    Estimate,
+    Gate,
+    GateStatus,
+    Strength,
+    Verdict,
+)
 from twinserve.analysis.statistics import (
     CONFIDENCE,
     EQUIVALENCE,
@@ -34,9 +43,6 @@ FAILED = {
     "cold": "cold starts are mixed in",
 }
 SLOW_MODE_BLOCKS = 10
-EITHER = "either"
-NEITHER = "neither"
-UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True)

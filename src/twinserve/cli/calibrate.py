@@ -40,7 +40,7 @@ def command(run: Path, url: str, side: str | None, requests: int) -> None:
     `simulate` use them from then on.
     """
     with needs("lab"):
-        from twinserve.analysis.elsewhere import write_elsewhere
+        from twinserve.analysis.cost.elsewhere import write_elsewhere
         from twinserve.analysis.translation import translated
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--url is {url!r}; write http:// or https:// and a host.")
@@ -58,7 +58,7 @@ def _here(run: RunDirectory, side: str | None) -> tuple[int, Floats, float]:
     """Images a request, process times in ms without the wait for a turn, mean start in s."""
     import polars as pl
 
-    from twinserve.analysis.calibration import calibrated
+    from twinserve.analysis.simulation.calibration import calibrated
     from twinserve.records.samples import read_samples
 
     sides = calibrated(run)
@@ -78,11 +78,11 @@ async def _ask(url: str, images: int, requests: int) -> list[Sample]:
     """One request after the other; the first one may meet no instance."""
     samples = []
     with progress("Calibrate", requests) as meter:
-        async with Sender(Clock.start()) as sender:
-            for number in range(requests):
-                meter.update(number, f"request {number + 1}")
-                target = Target("there", url, Phase.BLOCK)
-                samples.append((await sender.send(target, images, number)).sample)
+        sender = Sender(Clock.start())
+        for number in range(requests):
+            meter.update(number, f"request {number + 1}")
+            target = Target("there", url, Phase.BLOCK)
+            samples.append((await sender.send(target, images, number)).sample)
     return samples
 
 

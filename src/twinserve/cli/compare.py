@@ -27,7 +27,7 @@ from twinserve.cli.comparing.remote import (
 )
 from twinserve.cli.comparing.stopping import Stop, chosen_stop, until_option
 from twinserve.cli.load_tool import LoadTool, chosen_load_tool, load_tool_options
-from twinserve.cli.options import model_option, needs
+from twinserve.cli.options import check_lab, model_option
 from twinserve.cli.purpose import purpose_options
 from twinserve.cli.runner import runner_option
 from twinserve.cli.sides import config_option, sides_option
@@ -118,11 +118,7 @@ def command(
 
 def _prepare() -> None:
     """Miss nothing after minutes of load, and take a polite end as Ctrl-C."""
-    with needs("lab"):
-        import altair  # noqa: F401
-        import polars  # noqa: F401
-        import scipy  # noqa: F401
-        import vl_convert  # noqa: F401
+    check_lab()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 

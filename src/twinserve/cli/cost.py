@@ -54,9 +54,9 @@ def command(
     traffic, with cold starts and queues.
     """
     with needs("lab"):
-        from twinserve.analysis.cost import cost_of
-        from twinserve.analysis.month import Traffic
-        from twinserve.analysis.usage import run_usage
+        from twinserve.analysis.cost.bill import cost_of
+        from twinserve.analysis.cost.month import Traffic
+        from twinserve.analysis.cost.usage import run_usage
         from twinserve.report import cost as words
     found = cost_of(
         run_usage(RunDirectory(run), cpu, memory),

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from twinserve.cli.options import duration_option, needs
+from twinserve.cli.options import check_lab, duration_option
 from twinserve.cli.progress import progress
 from twinserve.cli.purpose import purpose_options
 from twinserve.cli.thresholds import Wanted, conclude, threshold_options
@@ -139,11 +139,7 @@ def command(
     Makes a run directory of them. A log names no deployment, no machine and no blocks, so nothing
     of the kind is written down; two logs are two occasions, so the verdict is never firm.
     """
-    with needs("lab"):
-        import altair  # noqa: F401
-        import polars  # noqa: F401
-        import scipy  # noqa: F401
-        import vl_convert  # noqa: F401
+    check_lab()
     from twinserve.records.jtl import open_jtl
     from twinserve.records.jtl_joined import joined
     from twinserve.records.jtl_row import JtlOptions, Stamps

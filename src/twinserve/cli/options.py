@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
 from twinserve.runtime.platform import LocalPlatform
 from twinserve.scaling.policy import policy_named
+
+LAB = ("altair", "jinja2", "numba", "polars", "scipy", "vl_convert")
 
 
 def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,10 +60,24 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"This needs {error.name}, which the extra {extra!r} brings: "
-            f"pip install 'twinserve[{extra}]'"
-        ) from error
+        raise _missing(error.name, extra) from error
+
+
+def check_lab() -> None:
+    """Returns if all of the extra ``lab`` is there: nobody should learn that after minutes of load.
+
+    Raises:
+        UsageError: a package of it is missing.
+    """
+    for name in LAB:
+        if find_spec(name) is None:
+            raise _missing(name, "lab")
+
+
+def _missing(name: str | None, extra: str) -> UsageError:
+    return UsageError(
+        f"This needs {name}, which the extra {extra!r} brings: pip install 'twinserve[{extra}]'"
+    )
 
 
 class Duration(click.ParamType[float]):

@@ -12,8 +12,8 @@ import click
 from twinserve.cli.amounts import Span
 
 if TYPE_CHECKING:
-    from twinserve.analysis.elsewhere import Elsewhere
-    from twinserve.analysis.pricing import PriceBook
+    from twinserve.analysis.cost.elsewhere import Elsewhere
+    from twinserve.analysis.cost.pricing import PriceBook
 
 OPTIONS = (
     click.option(
@@ -55,7 +55,7 @@ def book_of(prices: Path | None) -> PriceBook:
     Raises:
         UsageError: the user's file cannot be used.
     """
-    from twinserve.analysis.pricing import read_book
+    from twinserve.analysis.cost.pricing import read_book
 
     book = read_book(prices)
     for remark in book.remarks(datetime.now(tz=UTC).date()):
@@ -69,6 +69,6 @@ def elsewhere_of(
     platform_start: tuple[float, float] | None,
 ) -> Elsewhere:
     """How times of the run become a cloud's: the user's bands, else calibrated, else assumed."""
-    from twinserve.analysis.elsewhere import read_elsewhere, with_bands
+    from twinserve.analysis.cost.elsewhere import read_elsewhere, with_bands
 
     return with_bands(read_elsewhere(run), cpu_factor, platform_start)

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from twinserve.cli.amounts import Span
-from twinserve.cli.options import duration_option, needs
+from twinserve.cli.options import check_lab, duration_option
 from twinserve.cli.prices import book_of, elsewhere_of, price_options
 from twinserve.cli.progress import progress
 from twinserve.records.lines import replace_file
 from twinserve.records.run import RunDirectory
 
 if TYPE_CHECKING:
-    from twinserve.analysis.sweep import Sweep
+    from twinserve.analysis.simulation.sweep import Sweep
 
 FILE_NAME = "simulation.json"
 
@@ -79,17 +79,15 @@ def command(
     Requests, queues, cold starts and bills are simulated by the rules that the local gateways obey,
     with the times that the run measured. Writes simulation.json and figures into RUN.
     """
-    with needs("lab"):
-        import altair  # noqa: F401
-        import polars  # noqa: F401
-    from twinserve.analysis.calibration import calibrated
+    check_lab()
+    from twinserve.analysis.simulation.calibration import calibrated
 
     directory = RunDirectory(run)
     found = calibrated(directory)
     click.echo("The event loop is compiled at its first use, about 20 s once.", err=True)
-    with needs("simulate"):
-        from twinserve.analysis.simulation.model import Model
-        from twinserve.analysis.sweep import Question, parse_objective, plans_of, sweep
+    from twinserve.analysis.simulation.model import Model
+    from twinserve.analysis.simulation.sweep import Question, parse_objective, sweep
+
     models = {
         name: Model(replace(side.deployment, max_instances=max_instances), side.behaviour)
         for name, side in found.items()
@@ -102,11 +100,11 @@ def command(
     with progress("Simulate", question.size) as meter:
         swept = sweep(
             models,
-            {name: plans_of(model, book, region) for name, model in models.items()},
             book,
             elsewhere_of(run, cpu_factor, platform_start),
             question,
-            meter.update,
+            region=region,
+            on_progress=meter.update,
         )
     _write(directory, swept)
     took_s = time.monotonic() - began_s

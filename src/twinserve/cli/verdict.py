@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinserve.cli.options import needs
+from twinserve.cli.options import check_lab
 from twinserve.cli.purpose import purpose_before
 from twinserve.errors import UsageError
 from twinserve.records.lines import not_written
@@ -37,11 +37,12 @@ def analyse(
             f"{run.path} holds a search for the highest rate, which compares nothing; its result "
             f"is {run.rates}."
         )
-    with needs("lab"):
-        from twinserve.analysis.answering import answer
-        from twinserve.analysis.breaking_even import break_even
-        from twinserve.analysis.comparison import write_comparison
-        from twinserve.report.build import write_report
+    check_lab()
+    from twinserve.analysis.answering import answer
+    from twinserve.analysis.comparison import write_comparison
+    from twinserve.analysis.simulation.breaking_even import break_even
+    from twinserve.report.build import write_report
+
     comparison = answer(run, purpose or purpose_before(run))
     try:
         write_comparison(run.comparison, comparison)

@@ -1,8 +1,8 @@
 """One HTTP/1.1 exchange over a connection of its own: connect, send, read to the last byte, close.
 
-llhttp (by ``httptools``) reads the answers. A client library above it would spend four times as
-much of the core that the load generator has (``make bench-load``), and that time would be counted
-as the service's.
+llhttp (by ``httptools``) reads the answers. What a client library does above it (cookies,
+redirects, pools) costs CPU that would be counted as the service's time; ``make bench-load``
+measures what is left.
 """
 
 from __future__ import annotations

@@ -68,12 +68,6 @@ class Sender:
         self._clock = clock
         self._given_tls = tls
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nothing stays open between requests."""
-
     async def send(
         self,
         target: Target,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twinserve.report.charts import svg
 
 if TYPE_CHECKING:
-    from twinserve.analysis.sweep import Sweep
+    from twinserve.analysis.simulation.sweep import Sweep
 
 STEM = "break-even"
 

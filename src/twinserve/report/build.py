@@ -26,7 +26,7 @@ from twinserve.report.setting import Setting, setting_of
 from twinserve.report.starts import start_rows
 
 if TYPE_CHECKING:
-    from twinserve.analysis.sweep import Sweep
+    from twinserve.analysis.simulation.sweep import Sweep
 
 
 def write_report(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twinserve.analysis.cost import Cost, PlanCost, SideCost
-from twinserve.analysis.month import MONTH_S
+from twinserve.analysis.cost.bill import Cost, PlanCost, SideCost
+from twinserve.analysis.cost.month import MONTH_S
 from twinserve.report.numbers import UNDETERMINED, format_count, format_number
 
 HEADINGS = ("Side", "Plan", "Month", "Interval", "In a cloud", "1,000 images")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinserve.analysis.breaking_even import failed_gates
 from twinserve.analysis.comparison import Comparison
-from twinserve.analysis.monthly import Costs, Level, PlanMonth
+from twinserve.analysis.cost.monthly import Costs, Level, PlanMonth
+from twinserve.analysis.simulation.breaking_even import failed_gates
 from twinserve.analysis.statistics import EQUIVALENCE, Finding, classify
 from twinserve.report.cost import format_money
 from twinserve.report.numbers import UNDETERMINED, format_list

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from twinserve.analysis.sweep import CORNERS, NEITHER, UNCLEAR, Point, Sweep
+from twinserve.analysis.comparison import NEITHER
+from twinserve.analysis.simulation.sweep import CORNERS, UNCLEAR, Point, Sweep
 from twinserve.report.charts import FIRST_COLOUR, GRID, INK, PAPER, SECOND_COLOUR
 from twinserve.report.cost import format_money, format_span
 

@@ -129,7 +129,6 @@ class _Alive:
 
     started_s: float
     busy: BusyTime
-    is_ready: bool = False
     stopping_s: float | None = None
 
     def end_s(self, now_s: float, shut_down_most_s: float) -> float:
@@ -167,7 +166,6 @@ class BillingMeter:
 
     def ready(self, instance: str, at_s: float) -> None:
         """It takes requests from now on."""
-        self._alive[instance].is_ready = True
         self._changed(instance, -1, at_s)
 
     def stopping(self, instance: str, at_s: float) -> None:

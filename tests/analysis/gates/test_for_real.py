@@ -82,7 +82,8 @@ async def measured(run, manifest, arrivals_of, url=None, block_s=2.5):
     own = await asyncio.start_server(slow, "127.0.0.1", 0)
     url = url or f"http://127.0.0.1:{own.sockets[0].getsockname()[1]}"
     with SampleWriter(run.samples) as samples:
-        async with own, Sender(clock) as sender:
+        sender = Sender(clock)
+        async with own:
             ceiling = await measure_ceiling(sender, 1, ANSWER_BYTES, 0.5)
             workload = Workload(
                 profile="real",

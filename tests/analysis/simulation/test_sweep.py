@@ -12,16 +12,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twinserve.analysis.elsewhere import AS_MEASURED, ASSUMED, read_elsewhere
-from twinserve.analysis.pricing import read_book
+from twinserve.analysis.cost.elsewhere import AS_MEASURED, ASSUMED, read_elsewhere
+from twinserve.analysis.cost.pricing import read_book
 from twinserve.analysis.simulation.model import Behaviour, Level, Model, constant
-from twinserve.analysis.sweep import (
+from twinserve.analysis.simulation.sweep import (
     Objective,
     Question,
     Sweep,
     arrivals_of,
     parse_objective,
-    plans_of,
     sweep,
 )
 from twinserve.analysis.translation import translated
@@ -41,8 +40,7 @@ def model(name: str, kind: Kind, work_s: float, **fields: float) -> Model:
 
 def swept(question: Question, *models: Model, measured: bool = True) -> Sweep:
     found = {each.deployment.name: each for each in models}
-    plans = {name: plans_of(each, BOOK, "") for name, each in found.items()}
-    return sweep(found, plans, BOOK, AS_MEASURED if measured else ASSUMED, question)
+    return sweep(found, BOOK, AS_MEASURED if measured else ASSUMED, question)
 
 
 QUICK = Question(0.02, 10.0, [1.0], Objective(0.95, 1.0), seconds=7200.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,6 @@ from twinserve.scaling.policy import AnyPolicy, policy_named
 
 Floats = NDArray[np.float64]
 TICK_S = 0.1  # of the gateway, where no time is compressed
-NOTHING: Floats = np.zeros(1)
 EXPONENTIAL_POINTS = 1 << 15
 
 
@@ -114,7 +112,3 @@ def exponential(mean_s: float, points: int = EXPONENTIAL_POINTS) -> Floats:
     values = -np.log1p(-(np.arange(points) + 0.5) / points)
     scaled: Floats = values * (mean_s / values.mean())
     return scaled
-
-
-def places_of(deployment: Deployment) -> float:
-    return deployment.places if deployment.places < math.inf else 1e9

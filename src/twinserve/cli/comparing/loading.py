@@ -37,14 +37,14 @@ LOOK_S = 0.5
 class Loading:
     """What all repeats of one comparison share.
 
-    ``sender`` makes what sends the requests, ``least_psnr_db`` is how near images must be that are
+    ``sender`` sends the requests, ``least_psnr_db`` is how near images must be that are
     not equal (None: they must be), ``local`` whether the sides run on this machine, so that it
     decides how many users they can serve.
     """
 
     recorder: Recorder
     tool: LoadTool
-    sender: Callable[[], Sender]
+    sender: Sender
     least_psnr_db: float | None = None
     stop: Stop | None = None
     local: bool = True
@@ -111,30 +111,29 @@ class _Repeat:
 
     async def run(self) -> bool:
         recorder = self.loading.recorder
-        async with self.loading.sender() as sender:
-            self.meter.update(0, "starting every side from zero, comparing the answers")
-            answered = await self._check_equality(sender)
-            if self.loading.local and not self.repeat:
-                self._fit_users(answered)
-            if not self.repeat:
-                await self._measure_ceiling()
-            experiment = self.loading.tool.experiment(
-                self.urls,
-                self.loading.workload,
-                recorder.clock,
-                sender,
-                recorder.add,
-                self._folder(),
-            )
-            self.meter.update(1, "warming up")
-            pid = self.platform.pid if self.platform else None
-            with HostWatch(recorder.run.host, recorder.clock, pid):
-                await self._wait_for_boosts()
-                await experiment.warm_up(self.repeat)
-                await self._wait_for_boosts()
-                return await self._blocks(experiment)
+        self.meter.update(0, "starting every side from zero, comparing the answers")
+        answered = await self._check_equality()
+        if self.loading.local and not self.repeat:
+            self._fit_users(answered)
+        if not self.repeat:
+            await self._measure_ceiling()
+        experiment = self.loading.tool.experiment(
+            self.urls,
+            self.loading.workload,
+            recorder.clock,
+            self.loading.sender,
+            recorder.add,
+            self._folder(),
+        )
+        self.meter.update(1, "warming up")
+        pid = self.platform.pid if self.platform else None
+        with HostWatch(recorder.run.host, recorder.clock, pid):
+            await self._wait_for_boosts()
+            await experiment.warm_up(self.repeat)
+            await self._wait_for_boosts()
+            return await self._blocks(experiment)
 
-    async def _check_equality(self, sender: Sender) -> list[Sample]:
+    async def _check_equality(self) -> list[Sample]:
         """The first requests of the repeat, which wait for cold instances; by our own sender in
         any case, since JMeter does not look at pixels."""
         recorder = self.loading.recorder
@@ -144,7 +143,9 @@ class _Repeat:
             answered.append(outcome.sample)
             recorder.add(outcome.sample)
 
-        found = await check_equality(sender, self.urls, keep, self.loading.least_psnr_db)
+        found = await check_equality(
+            self.loading.sender, self.urls, keep, self.loading.least_psnr_db
+        )
         recorder.manifest.equality = together(recorder.manifest.equality, found)
         recorder.save()
         return answered
@@ -170,10 +171,8 @@ class _Repeat:
             self.loading.workload.users,
         )
         if tool.jmeter is None:
-            async with Sender(recorder.clock) as sender:
-                recorder.manifest.ceiling = await measure_ceiling(
-                    sender, users, recorder.answer_bytes
-                )
+            sender = Sender(recorder.clock)
+            recorder.manifest.ceiling = await measure_ceiling(sender, users, recorder.answer_bytes)
         elif not tool.remote:
             recorder.manifest.ceiling = await measure_jmeter_ceiling(
                 tool.jmeter, users, recorder.answer_bytes

@@ -80,7 +80,6 @@ def measure_locally(
     manifest.versions |= tool.versions
     manifest.until = stop.until if stop else None
     with Recorder(run, manifest, *([stop.listen] if stop else [])) as recorder:
-        loading = Loading(recorder, tool, lambda: Sender(recorder.clock), local.least_psnr_db, stop)
         for repeat in range(workload.repeats):
             platform = _platform(run, local.series, runner) if repeat else first
             with platform:
@@ -88,6 +87,8 @@ def measure_locally(
                     click.echo("\n".join([*platform.notes, *platform_lines(platform)]), err=True)
                     say_load(workload, run, tool, stop, contrast=local.contrast is not None)
                 recorder.begin()
+                sender = Sender(recorder.clock)
+                loading = Loading(recorder, tool, sender, local.least_psnr_db, stop)
                 done = load_repeat(loading, platform.urls, repeat, platform)
             if done and stop:
                 manifest.stopped = stop.reason
@@ -110,7 +111,7 @@ def search_locally(run: RunDirectory, local: LocalSides, search: RateSearch) -> 
         return search_rates(
             search,
             recorder,
-            lambda: Sender(recorder.clock),
+            Sender(recorder.clock),
             platform.urls,
             local.least_psnr_db,
             platform.check,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinserve.analysis.latency_limit import parse_latency_limit
 from twinserve.cli.comparing.loading import run_plainly, together
 from twinserve.cli.comparing.recording import Recorder
 from twinserve.cli.progress import Meter, progress
@@ -31,7 +31,6 @@ TWICE = 2.0  # as many requests as would do if none of them were slow
 PROBES = 8
 FIRST_SHARE = 0.5  # of what one request at a time would allow
 LATE_MS, LATE_SHARE = 5.0, 0.1  # of the limit: requests sent later than that say little
-OBJECTIVE = re.compile(r"p(\d{1,2}(?:\.\d+)?)\s*<=?\s*(\d+(?:\.\d+)?)\s*(ms|s)")
 
 
 class ObjectiveType(click.ParamType[tuple[float, float]]):
@@ -42,12 +41,10 @@ class ObjectiveType(click.ParamType[tuple[float, float]]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, float]:
-        found = OBJECTIVE.fullmatch(str(value).strip())
-        p = float(found[1]) / 100 if found else 0.0
-        limit_ms = float(found[2]) * {"ms": 1, "s": 1000}[found[3]] if found else 0.0
-        if not 0 < p < 1 or not limit_ms:
+        limit = parse_latency_limit(str(value))
+        if limit is None:
             self.fail(f"{value!r} is no objective; write p95<500ms or p99<2s.", param, ctx)
-        return p, limit_ms
+        return limit
 
 
 def find_rate_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +100,7 @@ def chosen_search(
 def search_rates(
     search: RateSearch,
     recorder: Recorder,
-    sender: Callable[[], Sender],
+    sender: Sender,
     urls: Mapping[str, str],
     least_psnr_db: float | None,
     still_runs: Callable[[], None] = lambda: None,
@@ -130,19 +127,18 @@ class _Running:
     meter: Meter
     number: int = 0
 
-    async def run(self, make_sender: Callable[[], Sender]) -> Rates:
-        async with make_sender() as sender:
-            self.meter.update(0, "starting both sides from zero, comparing their answers")
-            await self._check_equality(sender)
-            trial = RateTrial(sender, self.recorder.clock, self.recorder.add)
-            searches = {side: await self._search(sender, side) for side in self.urls}
-            try:
-                while await self._round(trial, searches):
-                    pass
-            except LimitReached as reached:
-                for each in searches.values():
-                    each.stopped = each.stopped or str(reached).rstrip(".")
-            return self._written(searches)
+    async def run(self, sender: Sender) -> Rates:
+        self.meter.update(0, "starting both sides from zero, comparing their answers")
+        await self._check_equality(sender)
+        trial = RateTrial(sender, self.recorder.clock, self.recorder.add)
+        searches = {side: await self._search(sender, side) for side in self.urls}
+        try:
+            while await self._round(trial, searches):
+                pass
+        except LimitReached as reached:
+            for each in searches.values():
+                each.stopped = each.stopped or str(reached).rstrip(".")
+        return self._written(searches)
 
     async def _round(self, trial: RateTrial, searches: Mapping[str, Search]) -> bool:
         """One load of each side that has not ended; False when both have."""

@@ -213,7 +213,7 @@ def measure_remotely(
         loading = Loading(
             recorder,
             tool,
-            lambda: RemoteSender(recorder.clock, remote.services, budget, remote.tls),
+            RemoteSender(recorder.clock, remote.services, budget, remote.tls),
             LEAST_PSNR_DB,
             stop,
             local=False,
@@ -241,7 +241,7 @@ def search_remotely(run: RunDirectory, remote: RemoteSides, search: RateSearch) 
         return search_rates(
             search,
             recorder,
-            lambda: RemoteSender(recorder.clock, remote.services, budget, remote.tls),
+            RemoteSender(recorder.clock, remote.services, budget, remote.tls),
             remote.urls,
             LEAST_PSNR_DB,
         )

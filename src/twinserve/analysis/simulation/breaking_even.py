@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twinserve.analysis.comparison import Comparison, GateStatus
-from twinserve.analysis.elsewhere import read_elsewhere
-from twinserve.analysis.pricing import read_book
+from twinserve.analysis.cost.elsewhere import read_elsewhere
+from twinserve.analysis.cost.pricing import read_book
 from twinserve.analysis.purpose import Purpose, purpose_of
 from twinserve.errors import RecordError, UsageError
 from twinserve.records.run import RunDirectory
 
 if TYPE_CHECKING:
-    from twinserve.analysis.sweep import Sweep
+    from twinserve.analysis.simulation.sweep import Sweep
 
 FILE_NAME = "simulation.json"  # as `twinserve simulate` writes it
 FATAL = {"equality", "load", "errors"}  # gates without which times say nothing of the sides
@@ -44,7 +44,7 @@ def break_even(run: RunDirectory, comparison: Comparison) -> Sweep | None:
     if not is_worth_simulating(comparison):
         return None
     try:
-        from twinserve.analysis.sweep import Sweep
+        from twinserve.analysis.simulation.sweep import Sweep
     except ModuleNotFoundError:
         return None
     path = run.path / FILE_NAME
@@ -60,9 +60,9 @@ def break_even(run: RunDirectory, comparison: Comparison) -> Sweep | None:
 
 
 def _swept(run: RunDirectory, purpose: Purpose) -> Sweep | None:
-    from twinserve.analysis.calibration import calibrated
+    from twinserve.analysis.simulation.calibration import calibrated
     from twinserve.analysis.simulation.model import Model
-    from twinserve.analysis.sweep import Objective, Question, plans_of, sweep
+    from twinserve.analysis.simulation.sweep import Objective, Question, sweep
 
     try:
         found = calibrated(run)
@@ -74,6 +74,5 @@ def _swept(run: RunDirectory, purpose: Purpose) -> Sweep | None:
         return None
     book, wanted = read_book(), purpose.objective
     objective = Objective(0.95, wanted.p95_ms / 1000, wanted.error_share)
-    plans = {name: plans_of(model, book, book.default_region) for name, model in models.items()}
     question = Question(LOW_RPS, HIGH_RPS, (1,), objective)
-    return sweep(models, plans, book, read_elsewhere(run.path), question)
+    return sweep(models, book, read_elsewhere(run.path), question)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from twinserve.analysis.comparison import Estimate
-from twinserve.analysis.elsewhere import AS_MEASURED, Elsewhere
-from twinserve.analysis.month import Month, Traffic, ghz_of, month_of, quantities_of
-from twinserve.analysis.pricing import PriceBook, Rates
+from twinserve.analysis.cost.elsewhere import AS_MEASURED, Elsewhere
+from twinserve.analysis.cost.month import Month, Traffic, ghz_of, month_of, quantities_of
+from twinserve.analysis.cost.pricing import PriceBook, Rates
+from twinserve.analysis.cost.usage import SideUsage
 from twinserve.analysis.statistics import mean_interval
-from twinserve.analysis.usage import SideUsage
 from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
 from twinserve.scaling.billing import Mode
@@ -113,7 +113,7 @@ def cost_of(
     """
     region = region or book.default_region
     local = [side for side in sides if not side.on_platform]
-    plans = {side.name: _plans(side.deployment, book, region) for side in sides}
+    plans = {side.name: plans_of(side.deployment, book, region) for side in sides}
     return Cost(
         cloud=book.cloud,
         currency=book.currency,
@@ -138,27 +138,7 @@ def cost_of(
     )
 
 
-def bill(rates: Rates, quantities: dict[str, float], free_tier: bool) -> list[Line]:
-    """Lines of a bill for a month's quantities (:data:`~twinserve.analysis.pricing.QUANTITIES`)."""
-    left = dict(rates.credits) if free_tier else {}
-    lines = []
-    for name, quantity in quantities.items():
-        if name not in rates.plan.prices or not quantity:
-            continue
-        full = quantity * rates.price(name)
-        account = CREDIT_OF.get(name, name)
-        credit = min(full, left.get(account, 0.0))
-        left[account] = left.get(account, 0.0) - credit
-        unit = rates.plan.prices[name].unit
-        lines.append(Line(ITEMS[name], quantity, unit, rates.price(name), credit, full - credit))
-    return lines
-
-
-def total(lines: Sequence[Line]) -> float:
-    return sum(line.amount for line in lines)
-
-
-def _plans(deployment: Deployment, book: PriceBook, region: str) -> tuple[list[Rates], list[str]]:
+def plans_of(deployment: Deployment, book: PriceBook, region: str) -> tuple[list[Rates], list[str]]:
     """The plans that this deployment could be billed by, and why others are left out.
 
     Raises:
@@ -179,6 +159,26 @@ def _plans(deployment: Deployment, book: PriceBook, region: str) -> tuple[list[R
     if refusals and not found:
         raise refusals[0]
     return found, [f"Left out: {refusal}" for refusal in refusals]
+
+
+def bill(rates: Rates, quantities: dict[str, float], free_tier: bool) -> list[Line]:
+    """Lines of a bill for a month's quantities (:data:`~.pricing.QUANTITIES`)."""
+    left = dict(rates.credits) if free_tier else {}
+    lines = []
+    for name, quantity in quantities.items():
+        if name not in rates.plan.prices or not quantity:
+            continue
+        full = quantity * rates.price(name)
+        account = CREDIT_OF.get(name, name)
+        credit = min(full, left.get(account, 0.0))
+        left[account] = left.get(account, 0.0) - credit
+        unit = rates.plan.prices[name].unit
+        lines.append(Line(ITEMS[name], quantity, unit, rates.price(name), credit, full - credit))
+    return lines
+
+
+def total(lines: Sequence[Line]) -> float:
+    return sum(line.amount for line in lines)
 
 
 # One side
@@ -274,10 +274,3 @@ def _run_itself(side: SideUsage, rates: Rates) -> float:
     time_s = whole.billable_calls_s if rates.plan.mode is Mode.FIRST_GEN else whole.billable_s
     counted = quantities_of(rates.plan.mode, side.deployment, time_s, 0.0, whole.requests, 0.0)
     return total(bill(rates, counted, free_tier=False))
-
-
-def all_plans(cost: Cost) -> Iterator[tuple[str, PlanCost]]:
-    """Every side's name with each of its plans."""
-    for name, side in cost.sides.items():
-        for plan in side.plans:
-            yield name, plan

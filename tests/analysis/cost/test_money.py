@@ -6,13 +6,13 @@ import pytest
 
 from twinserve.analysis.answering import answer
 from twinserve.analysis.comparison import read_comparison, write_comparison
-from twinserve.analysis.cost import cost_of
-from twinserve.analysis.elsewhere import ASSUMED
-from twinserve.analysis.money import LEVELS, price_run
-from twinserve.analysis.month import Traffic
-from twinserve.analysis.pricing import read_book
+from twinserve.analysis.cost.bill import cost_of
+from twinserve.analysis.cost.elsewhere import ASSUMED
+from twinserve.analysis.cost.money import LEVELS, price_run
+from twinserve.analysis.cost.month import Traffic
+from twinserve.analysis.cost.pricing import read_book
+from twinserve.analysis.cost.usage import run_usage
 from twinserve.analysis.purpose import Purpose
-from twinserve.analysis.usage import run_usage
 
 
 @pytest.fixture

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
-from twinserve.analysis.cost import bill, total
-from twinserve.analysis.elsewhere import Elsewhere
-from twinserve.analysis.month import MONTH_S, ghz_of, quantities_of
-from twinserve.analysis.pricing import PriceBook, Rates
+from twinserve.analysis.comparison import EITHER, NEITHER
+from twinserve.analysis.cost.bill import bill, plans_of, total
+from twinserve.analysis.cost.elsewhere import Elsewhere
+from twinserve.analysis.cost.month import MONTH_S, quantities_of
+from twinserve.analysis.cost.pricing import PriceBook, Rates
+from twinserve.analysis.latency_limit import parse_latency_limit
 from twinserve.analysis.simulation.model import Model
 from twinserve.analysis.simulation.run import Result, simulate
+from twinserve.analysis.statistics import EQUIVALENCE
 from twinserve.errors import UsageError
 from twinserve.scaling.billing import Mode
 from twinserve.workload import Bursts, Poisson
@@ -31,10 +33,9 @@ REQUESTS = 30_000  # of a point, where that takes no longer than a month
 LEAST_S, MOST_S = 4 * 3600.0, MONTH_S
 BURST_EVERY_S, BURST_SHARE = 600.0, 0.1
 MOST_BURSTINESS = 1 / BURST_SHARE
-EQUIVALENT = 0.10  # of money: the verdict's rule
-EITHER, NEITHER, UNCLEAR = "either", "neither", "unclear"
+UNCLEAR = "unclear"
 CORNERS = ("low", "likely", "high")
-OBJECTIVE = re.compile(r"p(50|90|95|99)\s*(?:<=?|≤)\s*(\d+(?:\.\d+)?)\s*(ms|s)")
+PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
 class Objective(msgspec.Struct, frozen=True):
@@ -142,13 +143,13 @@ def parse_objective(text: str) -> Objective:
     Raises:
         UsageError: it is none.
     """
-    found = OBJECTIVE.fullmatch(text.strip())
-    most_s = float(found[2]) / (1000 if found[3] == "ms" else 1) if found else 0.0
-    if not found or not most_s:
+    limit = parse_latency_limit(text)
+    if limit is None or limit[0] not in PERCENTILES:
         raise UsageError(
             f"The objective is {text!r}; write p50, p90, p95 or p99 with a time, as p95<1s."
         )
-    return Objective(int(found[1]) / 100, most_s)
+    p, limit_ms = limit
+    return Objective(p, limit_ms / 1000)
 
 
 def arrivals_of(rate_rps: float, burstiness: float) -> Poisson | Bursts:
@@ -167,13 +168,20 @@ def arrivals_of(rate_rps: float, burstiness: float) -> Poisson | Bursts:
 
 def sweep(
     models: Mapping[str, Model],
-    plans: Mapping[str, Sequence[Rates]],
     book: PriceBook,
     elsewhere: Elsewhere,
     question: Question,
+    *,
+    region: str = "",
     on_progress: Callable[[int, str], None] | None = None,
 ) -> Sweep:
-    """Both sides over every rate and burstiness; ``on_progress`` is told of each simulation."""
+    """Both sides over every rate and burstiness; ``on_progress`` is told of each simulation.
+
+    Raises:
+        UsageError: no plan has prices in that region.
+    """
+    region = region or book.default_region
+    plans = {name: plans_of(each.deployment, book, region)[0] for name, each in models.items()}
     points, requests, done = [], 0, 0
     for burstiness in question.burstiness:
         for rate_rps in question.rates():
@@ -189,7 +197,6 @@ def sweep(
                     sides[name][corner] = _seen(there, result, plans[name], question)
             points.append(_point(rate_rps, burstiness, sides))
     first, second = models
-    region = next(iter(plans[first])).region
     return Sweep(
         sides=(first, second),
         currency=book.currency,
@@ -311,28 +318,6 @@ def _choice(seen: Mapping[str, Seen]) -> str:
     if not meeting:
         return NEITHER
     cheapest = min(meeting, key=lambda name: meeting[name])
-    if len(meeting) > 1 and max(meeting.values()) <= (1 + EQUIVALENT) * meeting[cheapest]:
+    if len(meeting) > 1 and max(meeting.values()) <= (1 + EQUIVALENCE) * meeting[cheapest]:
         return EITHER
     return cheapest
-
-
-def plans_of(model: Model, book: PriceBook, region: str) -> list[Rates]:
-    """The plans that the side may choose from, as `twinserve cost` offers them.
-
-    Raises:
-        UsageError: no plan has prices in that region.
-    """
-    found: list[Rates] = []
-    refusal: UsageError | None = None
-    for name, plan in book.plans.items():
-        if model.deployment.kind not in plan.kinds:
-            continue
-        if plan.mode is Mode.FIRST_GEN and ghz_of(model.deployment) is None:
-            continue
-        try:
-            found.append(book.rates(name, region))
-        except UsageError as error:
-            refusal = refusal or error
-    if refusal and not found:
-        raise refusal
-    return found

@@ -3,11 +3,9 @@ works)."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import platform
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -26,24 +24,6 @@ from twinserve.runtime.artefacts.image import find_engine
 PROJECT = ("--project", "my-project")
 MODEL = ("--model", "random-16")
 Deploy = Callable[..., Any]
-
-
-def _servers() -> ModuleType:
-    """The fixtures of ``tests/cloud``, which is not on the import path."""
-    path = Path(__file__).parents[1] / "cloud/conftest.py"
-    spec = importlib.util.spec_from_file_location("cloud_fixtures", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
-servers = _servers()
-google_server, kube_server = servers.google_server, servers.kube_server
-service_url, google, kube = servers.service_url, servers.google, servers.kube
-deploy, to_google, to_kube = servers.deploy, servers.to_google, servers.to_kube
-registry_server = servers.registry_server
 
 
 @pytest.fixture
@@ -65,11 +45,14 @@ def adc(google: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def registry(
-    registry_server: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry_server: ModuleType,
+    google_server: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Any]:
     """A registry on loopback that wants Google's token. Images are named for it: Google's own name
     would lead to Google."""
-    login = ("oauth2accesstoken", servers.beside("google_server").TOKEN)
+    login = ("oauth2accesstoken", google_server.TOKEN)
     with registry_server.serving(registry_server.RegistryServer(login)) as registry:
         conf = tmp_path / "registries.conf"
         conf.write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')

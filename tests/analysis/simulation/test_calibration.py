@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinserve.analysis.calibration import calibrated, worked
 from twinserve.analysis.served import Served
+from twinserve.analysis.simulation.calibration import calibrated, worked
 from twinserve.errors import UsageError
 from twinserve.records.run import RunDirectory
 
@@ -18,7 +18,7 @@ def rows(placed: list[float], done: list[float]) -> Served:
     size = len(placed)
     return Served(
         arrived_s=np.array(placed), placed_s=np.array(placed), done_s=np.array(done),
-        outside_s=np.zeros(size), waited_start=np.zeros(size, bool),
+        outside_s=np.zeros(size),
         instance=np.ones(size, np.int64), bytes=np.zeros(size),
         process_s=np.full(size, np.nan),
     )  # fmt: skip

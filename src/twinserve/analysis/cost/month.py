@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinserve.analysis.pricing import QUANTITIES
-from twinserve.analysis.usage import SideUsage
+from twinserve.analysis.cost.pricing import QUANTITIES
+from twinserve.analysis.cost.usage import SideUsage
 from twinserve.deployment import Deployment
 from twinserve.errors import UsageError
 from twinserve.scaling.billing import MIB_OF_GIB, Mode, billing_rules, rounded_up

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from twinserve.analysis.cost import Cost, PlanCost, SideCost, cost_of
-from twinserve.analysis.elsewhere import Band, Elsewhere, read_elsewhere
+from twinserve.analysis.cost.bill import Cost, PlanCost, SideCost, cost_of
+from twinserve.analysis.cost.elsewhere import Band, Elsewhere, read_elsewhere
+from twinserve.analysis.cost.month import Traffic
+from twinserve.analysis.cost.monthly import CostDifference, Costs, Level, PlanMonth, SideMonth
+from twinserve.analysis.cost.pricing import PriceBook, read_book
+from twinserve.analysis.cost.usage import SideUsage, run_usage
 from twinserve.analysis.estimate import Estimate
-from twinserve.analysis.month import Traffic
-from twinserve.analysis.monthly import CostDifference, Costs, Level, PlanMonth, SideMonth
-from twinserve.analysis.pricing import PriceBook, read_book
 from twinserve.analysis.statistics import mover
-from twinserve.analysis.usage import SideUsage, run_usage
 from twinserve.errors import RecordError
 from twinserve.records.run import RunDirectory
 

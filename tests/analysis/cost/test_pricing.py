@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twinserve.analysis.pricing import PriceBook, read_book
+from twinserve.analysis.cost.pricing import PriceBook, read_book
 from twinserve.errors import UsageError
 
 BOOK = read_book()

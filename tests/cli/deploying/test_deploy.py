@@ -3,7 +3,6 @@ front of a real service."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import shlex
@@ -22,30 +21,13 @@ import yaml
 from twinserve.bundle.bundle import write_bundle
 from twinserve.bundle.store import open_bundle
 
-GOLDEN = Path(__file__).parents[1] / "data/deploy"
+GOLDEN = Path(__file__).parents[2] / "data/deploy"
 IMAGE = ("--image", "ghcr.io/me/faces:1")
 PROJECT = ("--project", "my-project")
 MODEL = ("--model", "random-16")
 
 
-def _servers() -> ModuleType:
-    """The fixtures of ``tests/cloud``, which is not on the import path."""
-    path = Path(__file__).parents[1] / "cloud/conftest.py"
-    spec = importlib.util.spec_from_file_location("cloud_fixtures", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
-servers = _servers()
-google_server, kube_server = servers.google_server, servers.kube_server
-service_url, google, kube = servers.service_url, servers.google, servers.kube
-
-
 Deploy = Callable[..., Any]
-deploy, to_google, to_kube = servers.deploy, servers.to_google, servers.to_kube
 
 GOOGLE = [("cloud-run", IMAGE, "Service twinserve-container"), ("cloud-functions", (), "Function")]
 
@@ -146,8 +128,10 @@ def test_a_service_that_makes_other_images_is_a_failure_that_says_what_is_there(
     assert "Verified" not in done.out
 
 
-def test_a_failed_call_is_one_message_and_exit_1(deploy: Deploy, to_google: Any) -> None:
-    fault = servers.beside("google_server").Fault("POST", "/services$", 403, 99)
+def test_a_failed_call_is_one_message_and_exit_1(
+    deploy: Deploy, to_google: Any, google_server: ModuleType
+) -> None:
+    fault = google_server.Fault("POST", "/services$", 403, 99)
     to_google.faults.append(fault)
     done = deploy("cloud-run", *PROJECT, *MODEL, *IMAGE)
     assert done.code == 1

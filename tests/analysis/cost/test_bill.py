@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from twinserve.analysis.cost import PlanCost, bill, cost_of
-from twinserve.analysis.elsewhere import AS_MEASURED, ASSUMED, with_bands
-from twinserve.analysis.month import MONTH_S, Traffic
-from twinserve.analysis.pricing import read_book
-from twinserve.analysis.usage import BlockUsage, SideUsage, run_usage
+from twinserve.analysis.cost.bill import PlanCost, bill, cost_of
+from twinserve.analysis.cost.elsewhere import AS_MEASURED, ASSUMED, with_bands
+from twinserve.analysis.cost.month import MONTH_S, Traffic
+from twinserve.analysis.cost.pricing import read_book
+from twinserve.analysis.cost.usage import BlockUsage, SideUsage, run_usage
 from twinserve.cli import twinserve
 from twinserve.deployment import Deployment, Kind
 from twinserve.errors import RecordError, UsageError
 from twinserve.records.run import RunDirectory
 
 BOOK = read_book()
-LOGS = Path(__file__).parents[1] / "data" / "jtl"
+LOGS = Path(__file__).parents[2] / "data" / "jtl"
 BUSY_S = 0.25  # of instance time a request
 
 

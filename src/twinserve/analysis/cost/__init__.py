@@ -1,0 +1,1 @@
+"""What a run costs, and a month of any traffic: a dated price book, measured use, bills."""
