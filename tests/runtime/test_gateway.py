@@ -6,10 +6,7 @@ The gateway is the real one; the instance is a real process that can be told to 
 from __future__ import annotations
 
 import asyncio
-import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,51 +15,16 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from twinserve.deployment import CONTAINER, Deployment, Kind
-from twinserve.records.events import EventKind, EventWriter, read_events
+from twinserve.records.events import EventKind, read_events
 from twinserve.runtime import gateway as gateway_module
 from twinserve.runtime import inbound, instances
 from twinserve.runtime.gateway import BODY_LIMIT, Gateway
-from twinserve.runtime.instances import InstanceLog, ProcessRunner
 from twinserve.runtime.patience import Patience
 from twinserve.scaling.policy import policy_named
 
 T = TypeVar("T")
 Session = aiohttp.ClientSession
 Work = Callable[[Session, Gateway], Awaitable[T]]
-
-
-@pytest.fixture
-def through_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work[T]], T]:
-    """Runs ``work(session, gateway)`` with the session's base at a gateway of odd instances."""
-    odd = str(Path(__file__).with_name("odd_instance.py"))
-    monkeypatch.setattr(
-        instances, "instance_command", lambda _, port: [sys.executable, odd, str(port)]
-    )
-
-    async def run(work: Work[T], **fields: Any) -> T:
-        async with opened(tmp_path, **fields) as (session, gateway):
-            return await work(session, gateway)
-
-    return lambda work, **fields: asyncio.run(run(work, **fields))
-
-
-@asynccontextmanager
-async def opened(
-    folder: Path, patience: Patience | None = None, **fields: Any
-) -> AsyncIterator[tuple[Session, Gateway]]:
-    log, events = InstanceLog(None), EventWriter(folder / "instances.jsonl")
-    deployment = Deployment(CONTAINER, Kind.CONTAINER, "none", **{"max_instances": 1, **fields})
-    patience = patience or Patience()
-    gateway = Gateway(deployment, ProcessRunner(log), events, patience=patience)
-    url = await gateway.open()
-    try:
-        async with Session(url, timeout=aiohttp.ClientTimeout(60)) as session:
-            yield session, gateway
-    finally:
-        await gateway.drain()
-        events.close()
-        log.close()
 
 
 def test_method_path_headers_and_body_reach_the_instance_unchanged(
@@ -330,34 +292,6 @@ def test_half_a_head_is_not_waited_for_forever(through_gateway: Any) -> None:
     assert through_gateway(work, patience=Patience(request_s=0.3)) == b""
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(through_gateway: Any) -> None:
-    async def work(_: Session, gateway: Gateway) -> Any:
-        with socket.create_connection(gateway._runner.addresses[0]) as client:
-            client.sendall(b"GET /chunked?400 HTTP/1.1\r\nHost: x\r\n\r\n")  # 28 MB
-            await until(lambda: gateway.status()["requests"]["broken"])
-        await until(lambda: not gateway.status()["in_flight"])  # it was still at work
-        return gateway.status()["requests"], gateway.status()["in_flight"]
-
-    requests, in_flight = through_gateway(work, patience=Patience(taken_s=0.3))
-    assert (requests["broken"], requests["left"], requests["here"], in_flight) == (1, 0, 0, 0)
-
-
-def test_a_client_that_takes_its_answer_slowly_gets_it_whole(through_gateway: Any) -> None:
-    async def work(_: Session, gateway: Gateway) -> int:
-        host, port = gateway._runner.addresses[0]
-        reader, writer = await asyncio.open_connection(host, port, limit=1 << 16)
-        writer.write(b"GET /chunked?150 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        taken = 0
-        while piece := await reader.read(1 << 20):
-            taken += len(piece)
-            await asyncio.sleep(0.01)
-        writer.close()
-        await writer.wait_closed()
-        return taken
-
-    assert through_gateway(work, patience=Patience(taken_s=0.3)) > 150 * 70_000
-
-
 def test_a_tick_that_fails_is_not_the_last_one(
     through_gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,21 +369,6 @@ def test_a_connection_that_the_instance_closed_is_no_failure(through_gateway: An
         return statuses, gateway.status()["requests"]["retried"]
 
     assert through_gateway(work) == ([200] * 40, 0)
-
-
-def test_a_slow_reader_does_not_keep_the_instance(through_gateway: Any) -> None:
-    """3 MB wait in the gateway; the instance, which takes one request at a time, is free."""
-
-    async def work(session: Session, gateway: Gateway) -> int:
-        host, port = gateway._runner.addresses[0]
-        reader, writer = await asyncio.open_connection(host, port, limit=1000)
-        writer.write(b"GET /chunked?43 HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.read(100)
-        status, *_ = await ask(session, "/")
-        writer.close()
-        return status
-
-    assert through_gateway(work, concurrency=1) == 200
 
 
 def test_the_gateways_metrics_tell_requests_instances_and_the_bill(through_gateway: Any) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import aiohttp
 import psutil
 
+from twinserve.bundle.cpu import VARIABLE as CPU_VARIABLE
 from twinserve.deployment import Deployment
 from twinserve.errors import RuntimeFailure
 from twinserve.records.events import StartStages
@@ -32,7 +33,6 @@ T = TypeVar("T")
 POLL_S = 0.05
 TOLD_WITHIN_S = 0.3  # the engine's own news of a container's end
 LEAST_CPU = 0.01  # the smallest quota that engines and kernels take
-CPU_VARIABLE = "TWINSERVE_CPU"
 
 
 class Means(Enum):

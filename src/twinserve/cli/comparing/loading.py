@@ -14,6 +14,7 @@ import uvloop
 
 from twinserve.cli.comparing.recording import Recorder
 from twinserve.cli.comparing.stopping import Stop
+from twinserve.cli.comparing.watching import NOTHING_HERE, Watch
 from twinserve.cli.load_tool import LoadTool
 from twinserve.cli.progress import Meter, progress
 from twinserve.cli.workload import fitted_to_host, is_fitted_to_host
@@ -26,11 +27,9 @@ from twinserve.load.jmeter_ceiling import measure_jmeter_ceiling
 from twinserve.load.sender import Outcome, Sender
 from twinserve.records.manifest import Block, EqualityResult
 from twinserve.records.samples import Sample
-from twinserve.runtime.platform import LocalPlatform
 from twinserve.workload import Workload
 
 T = TypeVar("T")
-LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,11 @@ def load_repeat(
     loading: Loading,
     urls: Mapping[str, str],
     repeat: int = 0,
-    platform: LocalPlatform | None = None,
+    watch: Watch = NOTHING_HERE,
     after_block: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Run one repeat against ``urls`` (the two sides first), on ``platform`` where they run on this
-    machine; True when the run may end early.
+    """Run one repeat against ``urls`` (the two sides first), which ``watch`` sees where they run on
+    this machine; True when the run may end early.
 
     Raises:
         TwinserveError: a side, the load generator or the disk gave out.
@@ -71,7 +70,7 @@ def load_repeat(
     label = "Load" if workload.repeats == 1 else f"Repeat {repeat + 1} of {workload.repeats}"
     total = len(urls) * workload.blocks
     with progress(label, total + 2) as meter:
-        one = _Repeat(loading, urls, repeat, platform, after_block, meter)
+        one = _Repeat(loading, urls, repeat, watch, after_block, meter)
         return run_plainly(one.run())
 
 
@@ -105,7 +104,7 @@ class _Repeat:
     loading: Loading
     urls: Mapping[str, str]
     repeat: int
-    platform: LocalPlatform | None
+    watch: Watch
     after_block: Callable[[], None]
     meter: Meter
 
@@ -126,11 +125,10 @@ class _Repeat:
             self._folder(),
         )
         self.meter.update(1, "warming up")
-        pid = self.platform.pid if self.platform else None
-        with HostWatch(recorder.run.host, recorder.clock, pid):
-            await self._wait_for_boosts()
+        with HostWatch(recorder.run.host, recorder.clock, self.watch.pid):
+            await self.watch.until_settled(self.meter, 1)
             await experiment.warm_up(self.repeat)
-            await self._wait_for_boosts()
+            await self.watch.until_settled(self.meter, 1)
             return await self._blocks(experiment)
 
     async def _check_equality(self) -> list[Sample]:
@@ -178,18 +176,6 @@ class _Repeat:
                 tool.jmeter, users, recorder.answer_bytes
             )
 
-    async def _wait_for_boosts(self) -> None:
-        """A block must not be faster because its instance has just started."""
-        while self.platform and self.platform.is_boosted():
-            self.meter.update(1, "waiting for the end of the start-up boost")
-            await asyncio.sleep(LOOK_S)
-
-    def _check_platform(self) -> None:
-        if self.platform:
-            self.platform.check()
-            for line in self.platform.news():
-                click.echo(line, err=True)
-
     async def _blocks(self, experiment: Experiment | JMeterExperiment) -> bool:
         total = len(self.urls) * self.loading.workload.blocks
         self.meter.update(2, f"block 1 of {total}")
@@ -197,7 +183,7 @@ class _Repeat:
         async with aclosing(experiment.blocks(self.repeat)) as blocks:
             async for block in blocks:
                 self.loading.recorder.finished(block)
-                self._check_platform()
+                self.watch.check()
                 self.after_block()
                 done += 1
                 self.meter.update(2 + done, f"block {min(done + 1, total)} of {total}")

@@ -15,6 +15,7 @@ from twinserve.cli.comparing.loading import Loading, load_repeat
 from twinserve.cli.comparing.rates import RateSearch, search_rates
 from twinserve.cli.comparing.recording import Recorder
 from twinserve.cli.comparing.stopping import Stop
+from twinserve.cli.comparing.watching import Watch
 from twinserve.cli.load_tool import LoadTool
 from twinserve.cli.options import platform_lines, say_model
 from twinserve.cli.runner import prepared_runner
@@ -89,7 +90,7 @@ def measure_locally(
                 recorder.begin()
                 sender = Sender(recorder.clock)
                 loading = Loading(recorder, tool, sender, local.least_psnr_db, stop)
-                done = load_repeat(loading, platform.urls, repeat, platform)
+                done = load_repeat(loading, platform.urls, repeat, Watch(platform))
             if done and stop:
                 manifest.stopped = stop.reason
                 break
@@ -114,7 +115,7 @@ def search_locally(run: RunDirectory, local: LocalSides, search: RateSearch) -> 
             Sender(recorder.clock),
             platform.urls,
             local.least_psnr_db,
-            platform.check,
+            Watch(platform),
         )
 
 

@@ -12,6 +12,7 @@ import click
 from twinserve.analysis.latency_limit import parse_latency_limit
 from twinserve.cli.comparing.loading import run_plainly, together
 from twinserve.cli.comparing.recording import Recorder
+from twinserve.cli.comparing.watching import NOTHING_HERE, Watch
 from twinserve.cli.progress import Meter, progress
 from twinserve.errors import UsageError
 from twinserve.load.equality import check_equality
@@ -103,7 +104,7 @@ def search_rates(
     sender: Sender,
     urls: Mapping[str, str],
     least_psnr_db: float | None,
-    still_runs: Callable[[], None] = lambda: None,
+    watch: Watch = NOTHING_HERE,
 ) -> Rates:
     """Load both sides in turn until each one's limit is known; ``rates.json`` grows with it.
 
@@ -113,7 +114,7 @@ def search_rates(
     from twinserve.analysis.rates import MOST_LOADS
 
     with progress("Search", 2 * MOST_LOADS) as meter:
-        running = _Running(search, recorder, dict(urls), least_psnr_db, still_runs, meter)
+        running = _Running(search, recorder, dict(urls), least_psnr_db, watch, meter)
         return run_plainly(running.run(sender))
 
 
@@ -123,13 +124,14 @@ class _Running:
     recorder: Recorder
     urls: Mapping[str, str]
     least_psnr_db: float | None
-    still_runs: Callable[[], None]
+    watch: Watch
     meter: Meter
     number: int = 0
 
     async def run(self, sender: Sender) -> Rates:
         self.meter.update(0, "starting both sides from zero, comparing their answers")
         await self._check_equality(sender)
+        await self.watch.until_settled(self.meter, 0)
         trial = RateTrial(sender, self.recorder.clock, self.recorder.add)
         searches = {side: await self._search(sender, side) for side in self.urls}
         try:
@@ -156,7 +158,7 @@ class _Running:
         objective = self.search.objective
         seen = await trial.run(self._asked(side, rate_rps))
         self.number += 1
-        self.still_runs()
+        self.watch.check()
         if seen.late_ms > max(LATE_MS, LATE_SHARE * objective.limit_ms) and seen.is_whole:
             search.stopped = (
                 f"at {rate_rps:g} requests a second they were sent {seen.late_ms:.0f} ms late: "
